@@ -1,0 +1,1 @@
+"""Label-driven pull-request dispatcher."""

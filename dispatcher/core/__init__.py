@@ -1,0 +1,1 @@
+"""The rules: pure decisions, no I/O, no clock."""

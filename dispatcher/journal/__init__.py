@@ -1,0 +1,1 @@
+"""The local database of runs, effects and decisions."""

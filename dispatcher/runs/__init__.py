@@ -1,0 +1,1 @@
+"""Agent processes: run folders, the supervisor, prompts, agent kinds."""

@@ -1,0 +1,1 @@
+"""Where people meet the dispatcher: the command line and its words."""

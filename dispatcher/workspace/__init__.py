@@ -1,0 +1,1 @@
+"""git: mirrors, checkouts, harvest, checks, pushes."""
