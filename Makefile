@@ -46,7 +46,7 @@ bench: $(STAMP) ## the numbers, as counts and ratios
 
 lock: ## pin every dependency again (needs uv); the file holds no addresses
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --no-annotate --no-header --all-extras --quiet pyproject.toml -o requirements.lock
+	  --no-annotate --no-header --no-strip-extras --all-extras --quiet --exclude-newer 2026-11-01 pyproject.toml -o requirements.lock
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build *.egg-info
