@@ -1,0 +1,114 @@
+"""Every write to the outside world, as imperative values. Each carries a key that is unique for its cause."""
+
+from dataclasses import dataclass
+
+from dispatcher.core.model import Finding, ItemKey, LiveRun, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The root of all effects. `key` names the cause: the same key is never performed as two things."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Effect):
+    """Assign the bot to the item, write the claim into the status comment, read both back."""
+
+    item: ItemKey
+    run: LiveRun
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun(Effect):
+    """Make the run's folder and checkout, and start its supervisor."""
+
+    run: LiveRun
+    repairs: str = ""
+    repair_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRun(Effect):
+    """End a run and everything that it started."""
+
+    run_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest(Effect):
+    """Fetch what the run committed, refuse what must not leave, run the check on it."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHead(Effect):
+    """Run the check on a head that somebody else pushed."""
+
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Push(Effect):
+    """Push the checked commit to the task's branch; `expected` is what the remote must still show ("" = absent)."""
+
+    branch: str
+    head: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPull(Effect):
+    """Open the pull request for the pushed branch, or find the one that is there."""
+
+    branch: str
+    base: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase(Effect):
+    """Rebase the branch on its base, check, push."""
+
+    branch: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStage(Effect):
+    """Make labels, assignees and the status comment show the stage. The only effect that writes labels."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class PostReview(Effect):
+    """Post the reviewer's verdict on exactly this head."""
+
+    head: str
+    approved: bool
+    summary: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostComment(Effect):
+    """Post a comment once."""
+
+    item: ItemKey
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepResult(Effect):
+    """Push what a superseded run committed to a branch of its own, and say where it is."""
+
+    run_id: str
+    why: str
+
+
+ALL_EFFECTS: tuple[type[Effect], ...] = tuple(Effect.__subclasses__())

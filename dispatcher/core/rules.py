@@ -1,0 +1,87 @@
+"""The settings that the rules need, as frozen values. `config` reads them from the file; defaults are spec section 8."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNames:
+    """The names that the stage labels have in a repository."""
+
+    turn: str = "bot"
+    needs_review: str = "needs-review"
+    needs_rework: str = "needs-rework"
+    merge_ready: str = "merge-ready"
+    needs_human: str = "needs-human"
+
+    @property
+    def stage_labels(self) -> frozenset[str]:
+        """The labels of which a pull request carries exactly one."""
+        return frozenset({self.needs_review, self.needs_rework, self.merge_ready})
+
+    @property
+    def ours(self) -> frozenset[str]:
+        """Every label that the dispatcher writes."""
+        return self.stage_labels | {self.turn, self.needs_human}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one task may use. Times in seconds, sizes in bytes, money in US dollars."""
+
+    attempts: int = 3
+    rounds: int = 5
+    worker_s: int = 3600
+    reviewer_s: int = 1800
+    responder_s: int = 1800
+    silence_s: int = 600
+    check_s: int = 1800
+    log_bytes: int = 20_000_000
+    outcome_bytes: int = 1_000_000
+    redispatch_cooldown_s: int = 1800
+    same_check_failures: int = 3
+    ci_wait_s: int = 3600
+    claim_expiry_s: int = 7200
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What may run at once and how fast; the same shape for the whole and for one repository."""
+
+    live_runs: int = 10
+    runs_per_hour: int = 60
+    batch_pause_s: int = 30
+    per_role: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RepoRules:
+    """How the dispatcher treats one repository.
+
+    `id_name` is the table's name in the file (`[repo.shop]` -> "shop"). `allowed_users` empty means: people with
+    write access. `check` empty means: detect. `agents` maps a role to the names of agents to try, in order.
+    """
+
+    id_name: str
+    owner: str
+    name: str
+    allowed_users: tuple[str, ...] = ()
+    allowed_bots: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    base: str = ""
+    check: tuple[str, ...] = ()
+    check_is_off: bool = False
+    protected_paths: tuple[str, ...] = (".github/workflows/**",)
+    trigger_regex: str = ""
+    agents: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    labels: LabelNames = field(default_factory=LabelNames)
+    limits: Limits = field(default_factory=Limits)
+    live_runs: int = 10
+
+    @property
+    def full_name(self) -> str:
+        """`owner/name`."""
+        return f"{self.owner}/{self.name}"
+
+    def agent_for(self, role: str) -> str:
+        """The name of the agent that takes this role first."""
+        return dict(self.agents)[role][0]
