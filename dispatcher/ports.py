@@ -277,7 +277,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision, to be committed in one transaction with its effects."""
+    """One decision, to be committed in one transaction with its effects.
+
+    `run_reserved` is inserted as a reserved run; `run_ended` names a run that is over with this decision.
+    """
 
     task: Task
     stage_before: Stage
@@ -287,6 +290,7 @@ class Decided:
     effects: tuple[Effect, ...]
     at: datetime
     run_ended: str = ""
+    run_reserved: LiveRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +339,7 @@ class Journal(Cursors, Protocol):
         ...
 
     def commit(self, decided: Decided) -> None:
-        """Store the task, the decision, and its effects, in one transaction. A reserved run is inserted with it."""
+        """Store the task, the decision, its effects and its run, in one transaction."""
         ...
 
     def save_task(self, task: Task) -> None:
@@ -490,7 +494,10 @@ class Runs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CheckoutOrder:
-    """A fresh checkout. `head` empty: the newest commit of the base. `branch` is the local branch to stand on."""
+    """A fresh checkout. `head` empty: the newest commit of the base; it may be a harvested commit that was never pushed.
+
+    `branch` is the local branch to stand on.
+    """
 
     repo: Repo
     base: str
@@ -530,6 +537,10 @@ class Workspaces(Protocol):
 
     def push(self, repo: Repo, branch: str, head: str, expected: str) -> None:
         """Push a harvested commit with a lease. Raises ClaimLost when the remote branch is elsewhere."""
+        ...
+
+    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> str:
+        """Push what a superseded run committed to `bot/kept/<run id>`; returns the branch, "" if there was nothing."""
         ...
 
     def rebase(self, repo: Repo, base: str, branch: str, head: str) -> Event:

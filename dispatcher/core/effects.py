@@ -1,6 +1,7 @@
 """Every write to the outside world, as imperative values. Each carries a key that is unique for its cause."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dispatcher.core.model import Finding, ItemKey, LiveRun, Stage
 
@@ -95,11 +96,20 @@ class PostReview(Effect):
     findings: tuple[Finding, ...]
 
 
+class CommentKind(StrEnum):
+    """What a comment is for; the words around `text` are chosen by kind."""
+
+    ANSWER = "answer"
+    BLOCKED = "blocked"
+    NOTHING_TO_DO = "nothing-to-do"
+
+
 @dataclass(frozen=True, slots=True)
 class PostComment(Effect):
-    """Post a comment once."""
+    """Post a comment once. `text` is the agent's own words, or for a blocked task its `blocked_why`."""
 
     item: ItemKey
+    kind: CommentKind
     text: str
 
 

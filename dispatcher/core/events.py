@@ -362,6 +362,14 @@ class EffectRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LimitReached(Event):
+    """Attempts, rounds, money or a breaker: `cause` is a `BlockCause` value, `detail` says what was spent."""
+
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunVanished(Event):
     """The stage says that an agent runs, but no run is known and nothing is pending."""
 

@@ -311,7 +311,10 @@ class Task:
     `key` is the item it began with and never changes. `attempts` counts dispatches of the present step that
     were not given back; `rounds` counts reviewer verdicts that sent it back. `told` is what the next agent must
     know (findings, the tail of a red check, a person's words). `seen_at` is the forge's newest time of which we
-    know everything on the item: older list entries bring no news.
+    know everything on the item: older list entries bring no news. `head` is the newest commit on the forge,
+    `draft_head` a harvested commit that was not pushed (red check) and from which the next worker goes on.
+    `moves` counts decisions, so that every effect has a key of its own. `handed_to` are the logins that the
+    dispatcher itself assigned when it handed over.
     """
 
     key: ItemKey
@@ -324,6 +327,8 @@ class Task:
     branch: str = ""
     base: str = ""
     head: str = ""
+    draft_head: str = ""
+    rebasing_head: str = ""
     checked_head: str = ""
     approved_head: str = ""
     reviewed_head: str = ""
@@ -340,6 +345,8 @@ class Task:
     blocked_why: str = ""
     body_digest: str = ""
     last_heard_at: datetime | None = None
+    handed_to: tuple[str, ...] = ()
+    moves: int = 0
     seen_at: datetime | None = None
     look_again_at: datetime | None = None
     hold: Hold | None = None
