@@ -1,17 +1,25 @@
 """The settings that the rules need, as frozen values. `config` reads them from the file; defaults are spec section 8."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
 class LabelNames:
-    """The names that the stage labels have in a repository."""
+    """The names that the stage labels have in a repository; `colours` are six hex digits by field name."""
 
     turn: str = "bot"
     needs_review: str = "needs-review"
     needs_rework: str = "needs-rework"
     merge_ready: str = "merge-ready"
     needs_human: str = "needs-human"
+    colours: tuple[tuple[str, str], ...] = (
+        ("turn", "5319e7"),
+        ("needs_review", "fbca04"),
+        ("needs_rework", "d93f0b"),
+        ("merge_ready", "0e8a16"),
+        ("needs_human", "b60205"),
+    )
 
     @property
     def stage_labels(self) -> frozenset[str]:
@@ -51,6 +59,37 @@ class Caps:
     runs_per_hour: int = 60
     batch_pause_s: int = 30
     per_role: tuple[tuple[str, int], ...] = ()
+
+
+class PromptDelivery(StrEnum):
+    """How an agent's program gets its prompt."""
+
+    STDIN = "stdin"
+    ARGUMENT = "argument"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """How one agent is started.
+
+    `argv` is empty for kinds that know their own program. `env` are variables to set, `pass_env` names of the
+    dispatcher's own variables to hand on: nothing else of its environment reaches an agent. `extra_args` go behind
+    the arguments that the kind makes itself.
+    """
+
+    name: str
+    kind: str
+    argv: tuple[str, ...] = ()
+    prompt: PromptDelivery = PromptDelivery.STDIN
+    model: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+    pass_env: tuple[str, ...] = ()
+    extra_args: tuple[str, ...] = ()
+
+
+AGENT_KINDS = ("command", "claude", "codex")
+"""The kinds that `runs/agents` knows, for messages of the configuration; a test there keeps the two equal."""
 
 
 @dataclass(frozen=True, slots=True)
