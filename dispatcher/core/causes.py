@@ -8,6 +8,7 @@ class BlockCause(StrEnum):
 
     QUESTION = "question"
     CANNOT = "cannot"
+    NOTHING_TO_DO = "nothing-to-do"
     ATTEMPTS = "attempts"
     ROUNDS = "rounds"
     SAME_CHECK_FAILURE = "same-check-failure"

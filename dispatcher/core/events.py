@@ -48,6 +48,15 @@ class ReviewRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Triggered(Event):
+    """An allowed person wrote what the repository's `trigger_regex` matches; with `resume`, on the existing branch."""
+
+    by: Person
+    wants_resume: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandGiven(Event):
     """An allowed person gave a command, in a comment or on the command line (then `by` is None)."""
 
@@ -73,6 +82,13 @@ class BodyEditedByStranger(Event):
 @dataclass(frozen=True, slots=True)
 class HeadMoved(Event):
     """The pull request has commits that the dispatcher did not push."""
+
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeadUnchecked(Event):
+    """The present head was not pushed by us and the check has not run on it."""
 
     head: str
 

@@ -94,6 +94,7 @@ class HoldKind(StrEnum):
     ASSIGNED_TO_PERSON = "assigned-to-person"
     CLAIMED_ELSEWHERE = "claimed-elsewhere"
     BLOCKED_BY_ISSUES = "blocked-by-issues"
+    WAITS_FOR_CHECK = "waits-for-check"
     WAITS_FOR_CI = "waits-for-ci"
     WAITS_FOR_MERGEABLE = "waits-for-mergeable"
     PERSONS_TURN = "persons-turn"
@@ -328,6 +329,7 @@ class Task:
     base: str = ""
     head: str = ""
     draft_head: str = ""
+    replaced_head: str = ""
     rebasing_head: str = ""
     checked_head: str = ""
     approved_head: str = ""
@@ -344,7 +346,10 @@ class Task:
     resume_stage: Stage | None = None
     blocked_why: str = ""
     body_digest: str = ""
-    last_heard_at: datetime | None = None
+    continues_branch: bool = False
+    pull_title: str = ""
+    pull_body: str = ""
+    tested: str = ""
     handed_to: tuple[str, ...] = ()
     moves: int = 0
     seen_at: datetime | None = None
@@ -354,6 +359,9 @@ class Task:
     assignees: tuple[Person, ...] = ()
     labels: frozenset[str] = frozenset()
     blocked_by: int = 0
+    has_two_stages: bool = False
+    can_push: bool = True
+    claimed_elsewhere_until: datetime | None = None
     status_comment_id: int | None = None
     cost_usd: float = 0.0
     limits: Limits = field(default_factory=Limits)

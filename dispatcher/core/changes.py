@@ -1,0 +1,406 @@
+"""What a decision changes in the task itself: pure functions of (task, event, now)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from dispatcher.core.causes import BlockCause, render_why
+from dispatcher.core.events import (
+    AssignedByPerson,
+    BodyEditedByStranger,
+    ChangesRequested,
+    CheckFailed,
+    CheckPassed,
+    CiNeverSettled,
+    CiTurnedRed,
+    CommandGiven,
+    Dispatched,
+    EffectRefused,
+    Event,
+    GaveUp,
+    HarvestRefused,
+    HeadMoved,
+    Labelled,
+    LimitReached,
+    Mentioned,
+    NothingToDo,
+    OutcomeMalformed,
+    PersonTookOver,
+    PullOpened,
+    QuestionAsked,
+    Rebased,
+    RebaseFailed,
+    ReviewApproved,
+    ReviewRejected,
+    ReviewRequested,
+    RunCancelled,
+    RunDied,
+    RunStalled,
+    RunTimedOut,
+    StageShown,
+    StartFailed,
+    Triggered,
+    WorkDelivered,
+    WorkWanted,
+)
+from dispatcher.core.model import Finding, LiveRun, Role, Stage, Task
+
+Change = Callable[[Task, Event, datetime], Task]
+
+CLAIM_REFUSED_PAUSE = timedelta(seconds=60)
+"""How long we leave an item alone that another instance or a person holds."""
+
+
+def unchanged(task: Task, _event: Event, _now: datetime) -> Task:
+    """Nothing but the stage."""
+    return task
+
+
+# ---------------------------------------------------------------- asking
+
+
+def requested(task: Task, event: Event, now: datetime) -> Task:
+    """A person asks for the task, maybe again: everything that was counted starts afresh."""
+    asks = Labelled | AssignedByPerson | ReviewRequested | Triggered
+    return replace(
+        fresh_step(task, now),
+        requester=event.by if isinstance(event, asks) else task.requester,
+        rounds=0,
+        blocked_why="",
+        resume_stage=None,
+        continues_branch=task.continues_branch or (isinstance(event, Triggered) and event.wants_resume),
+    )
+
+
+def ask_noted(task: Task, event: Event, _now: datetime) -> Task:
+    """Remember the mention; whoever wrote it is the one who asked, if nobody was before."""
+    if not isinstance(event, Mentioned):
+        return task
+    return replace(task, ask=event.ask, requester=task.requester or event.ask.by)
+
+
+def resumed(task: Task, event: Event, now: datetime) -> Task:
+    """A person answered: counters start afresh and the next agent is told the answer."""
+    told = task.told
+    if isinstance(event, Mentioned):
+        told = (*told, f"@{event.ask.by.login} answered: {event.text}")
+    elif isinstance(event, CommandGiven | Triggered) and event.text:
+        told = (*told, event.text)
+    again = requested(task, event, now)
+    ask = (
+        (event.ask if isinstance(event, Mentioned) else task.ask)
+        if task.resume_stage is Stage.ASKED
+        else None
+    )
+    return replace(
+        again, told=told, requester=again.requester or task.requester, same_check_failures=0, ask=ask
+    )
+
+
+def fresh_step(task: Task, now: datetime) -> Task:
+    """The task made progress: attempts and cooldown belong to the step that is over."""
+    return replace(
+        task, run=None, attempts=0, cooldown_until=None, step_started_at=now, ask=None, look_again_at=None
+    )
+
+
+def cooled(task: Task, _event: Event, _now: datetime) -> Task:
+    """A person wants it now."""
+    return replace(task, cooldown_until=None, attempts=0)
+
+
+# ---------------------------------------------------------------- runs
+
+
+def run_begins(task: Task, event: Event, now: datetime) -> Task:
+    """Slot, attempt and cooldown are taken at dispatch, before anything can fail."""
+    if not isinstance(event, Dispatched):
+        return task
+    cooldown = timedelta(seconds=task.limits.redispatch_cooldown_s)
+    keeps_ask = event.run.role is Role.RESPONDER
+    return replace(
+        task,
+        run=event.run,
+        attempts=task.attempts + 1,
+        cooldown_until=now + cooldown,
+        ask=task.ask if keeps_ask else None,
+    )
+
+
+def run_given_back(task: Task, event: Event, now: datetime) -> Task:
+    """The run ended through no fault of the agent: the attempt does not count (spec invariant 10)."""
+    pause = None if isinstance(event, RunCancelled) else now + CLAIM_REFUSED_PAUSE
+    return replace(task, run=None, attempts=max(0, task.attempts - 1), cooldown_until=pause)
+
+
+def run_superseded(task: Task, event: Event, now: datetime) -> Task:
+    """A person changed the situation under a live run: it is ended, and counts against nobody.
+
+    After a take-over the cooldown runs, so that an assignment that will not hold never becomes a busy loop.
+    """
+    pause = (
+        timedelta(seconds=task.limits.redispatch_cooldown_s) if isinstance(event, PersonTookOver) else None
+    )
+    cooldown_until = now + pause if pause else None
+    given_back = replace(task, run=None, attempts=max(0, task.attempts - 1), cooldown_until=cooldown_until)
+    return head_moved(given_back, event, now) if isinstance(event, HeadMoved) else given_back
+
+
+def attempt_failed(task: Task, event: Event, _now: datetime) -> Task:
+    """The attempt stays counted, the cooldown of its dispatch stays, and the next agent is told."""
+    return replace(task, run=None, told=(*task.told, describe_failure(event)))
+
+
+def describe_failure(event: Event) -> str:
+    """What the next agent is told of a run that ended without an outcome."""
+    match event:
+        case RunDied():
+            return f"The previous run ended without a word: {event.why}"
+        case RunStalled():
+            return f"The previous run was silent for {event.silent_s:.0f} s and was ended."
+        case RunTimedOut():
+            return f"The previous run was not finished after {event.limit_s:.0f} s and was ended."
+        case _:
+            return "The previous run said that it was done, but there was no new commit."
+
+
+def repair_begins(task: Task, _event: Event, _now: datetime) -> Task:
+    """The same step goes on in a repair run; it uses the attempt that is already counted."""
+    return replace(task, run=repair_of(task.run)) if task.run else task
+
+
+def repair_of(run: LiveRun) -> LiveRun:
+    """The repair run that follows `run`."""
+    return replace(run, id=f"{run.id}-repair", is_repair=True)
+
+
+# ---------------------------------------------------------------- results
+
+
+def delivered(task: Task, event: Event, _now: datetime) -> Task:
+    """Keep the worker's words for the pull request until its commits have passed."""
+    if not isinstance(event, WorkDelivered):
+        return task
+    return replace(task, pull_title=event.title, pull_body=event.body, tested=event.tested)
+
+
+def work_published(task: Task, event: Event, now: datetime) -> Task:
+    """A checked commit of ours becomes the head; any approval was for another one."""
+    if not isinstance(event, CheckPassed):
+        return task
+    new = replace(
+        fresh_step(task, now), head=event.head, draft_head="", checked_head=event.head, approved_head=""
+    )
+    return replace(new, told=(), last_check_failure="", same_check_failures=0, replaced_head=task.head)
+
+
+def head_checked(task: Task, event: Event, _now: datetime) -> Task:
+    """The check passed on a head that somebody else pushed."""
+    return replace(task, checked_head=event.head) if isinstance(event, CheckPassed) else task
+
+
+def check_failed(task: Task, event: Event, _now: datetime) -> Task:
+    """The next worker goes on from the red commit, at once, and gets the tail of the output."""
+    if not isinstance(event, CheckFailed):
+        return task
+    again = event.fingerprint == task.last_check_failure
+    return replace(
+        task,
+        run=None,
+        cooldown_until=None,
+        draft_head=event.head if task.run else "",
+        told=(*task.told, f"The check failed. The end of its output:\n{event.tail}"),
+        last_check_failure=event.fingerprint,
+        same_check_failures=task.same_check_failures + 1 if again else 1,
+    )
+
+
+def pull_opened(task: Task, event: Event, _now: datetime) -> Task:
+    """The pull request exists; from now on it carries the stage."""
+    return replace(task, pull=event.number) if isinstance(event, PullOpened) else task
+
+
+def approved(task: Task, event: Event, now: datetime) -> Task:
+    """A reviewer run approved this head; the gates are looked at next."""
+    if not isinstance(event, ReviewApproved):
+        return task
+    kept_ask = task.ask
+    return replace(fresh_step(task, now), approved_head=event.head, reviewed_head=event.head, ask=kept_ask)
+
+
+def rejected(task: Task, event: Event, now: datetime) -> Task:
+    """A round is over; the next worker gets the findings."""
+    if not isinstance(event, ReviewRejected):
+        return task
+    told = (f"The reviewer asks for changes: {event.summary}", *map(describe_finding, event.findings))
+    return replace(
+        fresh_step(task, now), rounds=task.rounds + 1, approved_head="", reviewed_head=event.head, told=told
+    )
+
+
+def describe_finding(finding: Finding) -> str:
+    """One finding as one line for the next worker."""
+    where = f"{finding.path}:{finding.line}" if finding.line else finding.path
+    return f"[{finding.severity}] {where + ': ' if where else ''}{finding.text}"
+
+
+def head_moved(task: Task, event: Event, now: datetime) -> Task:
+    """Somebody else pushed: nothing that was said of the old head holds for the new one."""
+    if not isinstance(event, HeadMoved):
+        return task
+    moved = replace(fresh_step(task, now), head=event.head, draft_head="", checked_head="", approved_head="")
+    return replace(moved, ask=task.ask, rebasing_head="")
+
+
+def rebase_begins(task: Task, _event: Event, _now: datetime) -> Task:
+    """Remember which head is being rebased, so that the same conflict is not handled twice."""
+    return replace(task, rebasing_head=task.head, look_again_at=None)
+
+
+def rebased(task: Task, event: Event, _now: datetime) -> Task:
+    """Our own rebase is the head now, already checked; the approval moves along if the patch is the same."""
+    if not isinstance(event, Rebased):
+        return task
+    keeps = event.same_patch and task.approved_head == event.old_head
+    return replace(
+        task,
+        head=event.head,
+        replaced_head=event.old_head,
+        checked_head=event.head,
+        approved_head=event.head if keeps else "",
+        rebasing_head="",
+        look_again_at=None,
+    )
+
+
+def sent_back(task: Task, event: Event, now: datetime) -> Task:
+    """The pull request needs work for a reason from outside; the next worker is told which."""
+    told = describe_reason(event)
+    return replace(
+        fresh_step(task, now),
+        approved_head="",
+        told=(*task.told, told) if told else task.told,
+        rebasing_head="",
+    )
+
+
+def describe_reason(event: Event) -> str:
+    """Why a pull request goes back to a worker, in one sentence."""
+    match event:
+        case CiTurnedRed():
+            return f"CI is red on this head: {event.summary}"
+        case RebaseFailed():
+            return f"The branch conflicts with its base and git could not rebase it: {event.why}. Rebase or merge by hand."
+        case ChangesRequested():
+            return f"@{event.by.login} requested changes: {event.text}"
+        case WorkWanted():
+            return event.text
+        case _:
+            return ""
+
+
+def work_wanted(task: Task, event: Event, now: datetime) -> Task:
+    """The mention turned out to ask for a change."""
+    return replace(sent_back(task, event, now), ask=None)
+
+
+def answered(task: Task, _event: Event, now: datetime) -> Task:
+    """The mention is dealt with; an approval that stood still stands."""
+    return fresh_step(task, now)
+
+
+def let_through(task: Task, _event: Event, now: datetime) -> Task:
+    """Handed over: a later person's wish starts with fresh counters."""
+    return replace(fresh_step(task, now), told=())
+
+
+# ---------------------------------------------------------------- ends
+
+
+def blocked(task: Task, event: Event, now: datetime) -> Task:
+    """A person's turn; remembers why, and where the task goes on afterwards."""
+    cause, detail = why_blocked(event)
+    return replace(
+        fresh_step(task, now),
+        blocked_why=render_why(cause, detail),
+        resume_stage=resume_stage_of(task),
+        ask=task.ask,
+        told=() if cause is BlockCause.EDITED else task.told,
+    )
+
+
+def resume_stage_of(task: Task) -> Stage:
+    """Where a task that is blocked now goes on: the waiting stage of the step that it was in."""
+    match task.stage:
+        case Stage.NEEDS_REVIEW | Stage.REVIEWING:
+            return Stage.NEEDS_REVIEW if task.pull else Stage.QUEUED
+        case Stage.NEEDS_REWORK | Stage.REWORKING:
+            return Stage.NEEDS_REWORK
+        case Stage.ASKED | Stage.ANSWERING:
+            return Stage.ASKED
+        case Stage.BLOCKED:
+            return task.resume_stage or Stage.QUEUED
+        case Stage.NEW | Stage.QUEUED | Stage.WORKING | Stage.MERGE_READY | Stage.DONE | Stage.DROPPED:
+            return Stage.NEEDS_REVIEW if task.pull else Stage.QUEUED
+        case _:
+            assert_never(task.stage)
+
+
+def why_blocked(event: Event) -> tuple[BlockCause, str]:
+    """The cause and its detail, for the comment that asks the person."""
+    match event:
+        case QuestionAsked():
+            return BlockCause.QUESTION, event.text
+        case GaveUp():
+            return BlockCause.CANNOT, event.why
+        case NothingToDo():
+            return BlockCause.NOTHING_TO_DO, event.why
+        case HarvestRefused():
+            return BlockCause.REFUSED, "\n".join(event.findings)
+        case OutcomeMalformed():
+            return BlockCause.MALFORMED, event.error
+        case StartFailed():
+            return BlockCause.START_FAILED, event.why
+        case EffectRefused():
+            return BlockCause.EFFECT_REFUSED, f"{event.effect}: {event.why}"
+        case LimitReached():
+            return BlockCause(event.cause), event.detail
+        case CiNeverSettled():
+            return BlockCause.CI_NEVER_SETTLED, event.head
+        case RebaseFailed():
+            return BlockCause.FORK, event.why
+        case BodyEditedByStranger():
+            return BlockCause.EDITED, event.by.login if event.by else ""
+        case _:
+            return BlockCause.NO_COMMIT, ""
+
+
+def head_noted(task: Task, event: Event, _now: datetime) -> Task:
+    """A person pushed while it is their turn: a fresh reviewer looks when they hand back."""
+    if not isinstance(event, HeadMoved):
+        return task
+    return replace(task, head=event.head, checked_head="", approved_head="", resume_stage=Stage.NEEDS_REVIEW)
+
+
+def over(task: Task, _event: Event, now: datetime) -> Task:
+    """Nobody's turn any more."""
+    return replace(fresh_step(task, now), told=(), blocked_why="")
+
+
+def adopted(task: Task, event: Event, now: datetime) -> Task:
+    """The labels win: take from GitHub what it can tell, forget what the journal thought of this step."""
+    if not isinstance(event, StageShown):
+        return task
+    head = event.head or task.head
+    return replace(
+        fresh_step(task, now),
+        pull=event.pull or task.pull,
+        branch=event.branch or task.branch,
+        base=event.base or task.base,
+        head=head,
+        checked_head=task.checked_head if task.checked_head == head else "",
+        approved_head=task.approved_head if task.approved_head == head else "",
+        requester=task.requester or event.requester,
+        rebasing_head="",
+    )

@@ -1,0 +1,139 @@
+"""What a decision makes happen: pure functions of (task, event) that return effects.
+
+`task` is the task after the decision. Every key names its cause, so that a replay is found out: what may exist only once
+(a run's claim, a task's pull request, a run's review) is keyed by that thing, everything else by the decision's number.
+"""
+
+from collections.abc import Callable
+
+from dispatcher.core.changes import repair_of
+from dispatcher.core.effects import (
+    CheckHead,
+    Claim,
+    CommentKind,
+    Effect,
+    Harvest,
+    KeepResult,
+    OpenPull,
+    PostComment,
+    PostReview,
+    Push,
+    Rebase,
+    ShowStage,
+    StartRun,
+    StopRun,
+)
+from dispatcher.core.events import (
+    Answered,
+    CheckPassed,
+    Dispatched,
+    Event,
+    NothingToDo,
+    OutcomeMalformed,
+    ReviewApproved,
+    ReviewRejected,
+    WorkDelivered,
+)
+from dispatcher.core.model import Task
+
+Reaction = Callable[[Task, Task, Event], tuple[Effect, ...]]
+"""(task before, task after, event) -> effects."""
+
+
+def _key(kind: str, task: Task) -> str:
+    return f"{kind}:{task.key}:{task.moves}"
+
+
+def claim(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
+    """Take the item for the run."""
+    if not isinstance(event, Dispatched):
+        return ()
+    return (Claim(f"claim:{event.run.id}", task.front, event.run),)
+
+
+def start(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
+    """Start the run that was dispatched."""
+    return (StartRun(f"start:{event.run.id}", event.run),) if isinstance(event, Dispatched) else ()
+
+
+def start_repair(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
+    """Start one repair run on the checkout of the run whose outcome did not fit."""
+    if before.run is None or not isinstance(event, OutcomeMalformed):
+        return ()
+    repair = repair_of(before.run)
+    return (StartRun(f"start:{repair.id}", repair, repairs=before.run.id, repair_error=event.error),)
+
+
+def stop(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
+    """End the run that the event made pointless, if one is live."""
+    if before.run is None:
+        return ()
+    return (StopRun(f"stop:{before.run.id}", before.run.id, why=type(event).__name__),)
+
+
+def keep(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
+    """Keep what the superseded run committed; never force it onto the new state."""
+    if before.run is None:
+        return ()
+    return (KeepResult(f"keep:{before.run.id}", before.run.id, why=type(event).__name__),)
+
+
+def harvest(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
+    """Fetch, judge and check what the worker committed."""
+    return (Harvest(f"harvest:{event.run_id}", event.run_id),) if isinstance(event, WorkDelivered) else ()
+
+
+def check_head(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
+    """Check a head that is not ours."""
+    return (CheckHead(_key("check", task), task.head),)
+
+
+def push(before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
+    """Publish the checked commit on the task's branch."""
+    if not isinstance(event, CheckPassed):
+        return ()
+    return (Push(_key("push", task), task.branch, event.head, expected=before.head),)
+
+
+def open_pull(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
+    """Open the task's one pull request; its words are those of the delivered work."""
+    if task.pull is not None:
+        return ()
+    return (OpenPull(f"pull:{task.key}", task.branch, task.base, task.pull_title, task.pull_body),)
+
+
+def rebase(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
+    """Rebase the branch on its base."""
+    return (Rebase(_key("rebase", task), task.branch, task.head),)
+
+
+def show(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
+    """Make GitHub show the stage."""
+    return (ShowStage(_key("show", task), task.stage),)
+
+
+def post_review(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
+    """Post the verdict, once per run."""
+    if not isinstance(event, ReviewApproved | ReviewRejected):
+        return ()
+    approved = isinstance(event, ReviewApproved)
+    return (PostReview(f"review:{event.run_id}", event.head, approved, event.summary, event.findings),)
+
+
+def ask_person(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
+    """Say on the item why it is a person's turn and what they can do."""
+    return (PostComment(_key("blocked", task), task.front, CommentKind.BLOCKED, task.blocked_why),)
+
+
+def answer(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
+    """Post the responder's answer."""
+    if not isinstance(event, Answered):
+        return ()
+    return (PostComment(f"answer:{event.run_id}", task.front, CommentKind.ANSWER, event.text),)
+
+
+def say_nothing_to_do(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
+    """Post why the worker found nothing to change."""
+    if not isinstance(event, NothingToDo):
+        return ()
+    return (PostComment(f"nothing:{event.run_id}", task.front, CommentKind.NOTHING_TO_DO, event.why),)
