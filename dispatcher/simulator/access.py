@@ -87,7 +87,9 @@ def require_write(world: World, caller: Caller, repo: Repo, area: str, level: Le
     if token is not None and not _token_writes(token, repo, area):
         raise NotFound if token.kind is TokenKind.CLASSIC else Forbidden
     if level_of(world, caller.account, repo) < level:
-        raise Forbidden("Must have admin rights to Repository." if level >= Level.ADMIN else "Must have write access.")
+        raise Forbidden(
+            "Must have admin rights to Repository." if level >= Level.ADMIN else "Must have write access."
+        )
     if repo.archived:
         raise Forbidden("Repository was archived so is read-only.")
 

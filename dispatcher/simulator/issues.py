@@ -55,7 +55,9 @@ def announce(world: World, issue: Issue, author: Account) -> None:
 def check_length(world: World, text: str | None) -> None:
     """Raise Invalid for a text beyond the limit of 65,536 characters."""
     if len(text or "") > world.settings.comment_limit_chars:
-        raise Invalid("Validation Failed", (FieldError("IssueComment", "unprocessable", "data", "Body is too long"),))
+        raise Invalid(
+            "Validation Failed", (FieldError("IssueComment", "unprocessable", "data", "Body is too long"),)
+        )
 
 
 def change(world: World, caller: Caller, issue: Issue, wanted: Changes) -> Issue:
@@ -96,7 +98,9 @@ def set_state(world: World, issue: Issue, actor: Account, state: str, reason: st
     if issue.is_open == (state == "open"):
         return
     if issue.pull is not None and issue.pull.merged_at is not None:
-        raise Invalid(errors=(FieldError("PullRequest", "invalid", "state", "Cannot reopen a merged pull request"),))
+        raise Invalid(
+            errors=(FieldError("PullRequest", "invalid", "state", "Cannot reopen a merged pull request"),)
+        )
     if state == "open":
         world.note(issue, EventKind.REOPENED, actor.id)
         issue.is_open, issue.closed_at, issue.closed_by = True, None, None
@@ -117,16 +121,15 @@ def close_unchecked(world: World, issue: Issue, actor: Account, reason: str) -> 
 # -- labels ------------------------------------------------------------------------------------------------------
 
 
-def create_label(
-    world: World, caller: Caller, repo: Repo, name: str, color: str, description: str | None = None
-) -> Label:
-    """Create a label of the repository; raises Invalid when the name is taken."""
+def create_label(world: World, caller: Caller, repo: Repo, label: tuple[str, str, str | None]) -> Label:
+    """Create a label (name, colour, description) of the repository; raises Invalid when the name is taken."""
     require_write(world, caller, repo, "issues", Level.TRIAGE)
+    name, color, description = label
     if name.lower() in repo.labels:
         raise Invalid(errors=(FieldError("Label", "already_exists", "name"),))
-    label = Label(world.new_id(), name, color.lstrip("#") or "ededed", description)
-    repo.labels[name.lower()] = label
-    return label
+    created = Label(world.new_id(), name, color.lstrip("#") or "ededed", description)
+    repo.labels[name.lower()] = created
+    return created
 
 
 def delete_label(world: World, caller: Caller, repo: Repo, name: str) -> None:
@@ -261,7 +264,7 @@ def comment(world: World, caller: Caller, issue: Issue, body: str) -> Comment:
     return written
 
 
-def find_comment(world: World, repo: Repo, comment_id: int) -> tuple[Issue, Comment]:
+def find_comment(repo: Repo, comment_id: int) -> tuple[Issue, Comment]:
     """Find a comment of a repository with its issue; raises NotFound."""
     for issue in repo.issues.values():
         for written in issue.comments:
@@ -273,7 +276,9 @@ def find_comment(world: World, repo: Repo, comment_id: int) -> tuple[Issue, Comm
 def edit_comment(world: World, caller: Caller, issue: Issue, written: Comment, body: str) -> Comment:
     """Change a comment: one's own, or anybody's with write access."""
     own = written.author_id == caller.account.id
-    require_write(world, caller, world.repos[issue.repo_id], area_of(issue), Level.READ if own else Level.WRITE)
+    require_write(
+        world, caller, world.repos[issue.repo_id], area_of(issue), Level.READ if own else Level.WRITE
+    )
     check_length(world, body)
     before = inbox.mentioned(world, written.body)
     written.body, written.editor_id = body, caller.account.id
@@ -286,7 +291,9 @@ def edit_comment(world: World, caller: Caller, issue: Issue, written: Comment, b
 def delete_comment(world: World, caller: Caller, issue: Issue, written: Comment) -> None:
     """Delete a comment: one's own, or anybody's with write access."""
     own = written.author_id == caller.account.id
-    require_write(world, caller, world.repos[issue.repo_id], area_of(issue), Level.READ if own else Level.WRITE)
+    require_write(
+        world, caller, world.repos[issue.repo_id], area_of(issue), Level.READ if own else Level.WRITE
+    )
     issue.comments.remove(written)
     issue.events = [
         e for e in issue.events if not (e.kind is EventKind.COMMENTED and e.subject_id == written.id)

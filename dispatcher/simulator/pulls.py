@@ -144,9 +144,18 @@ def synchronise(world: World, repo: Repo, actor: Account) -> None:
                 continue
             if pull.head_repo_id == repo.id:
                 _follow(world, issue, actor, head_refs.get(f"refs/heads/{pull.head_ref}"))
-            pull.base_sha = base_refs.get(f"refs/heads/{pull.base_ref}", pull.base_sha)
-            if issue.is_open and world.git.merge_base(target.id, pull.base_sha, pull.head_sha) == pull.head_sha:
-                _finish(world, issue, actor, pull.base_sha)
+            _follow_base(world, issue, actor, base_refs.get(f"refs/heads/{pull.base_ref}"))
+
+
+def _follow_base(world: World, issue: Issue, actor: Account, sha: str | None) -> None:
+    # A head that somebody pushed into the base by hand: the forge then shows the pull request as merged.
+    pull = pull_of(issue)
+    if not issue.is_open or sha is None or sha == pull.base_sha:
+        return
+    if world.git.merge_base(issue.repo_id, sha, pull.head_sha) == pull.head_sha:
+        _finish(world, issue, actor, sha)
+    else:
+        pull.base_sha = sha
 
 
 def _follow(world: World, issue: Issue, actor: Account, sha: str | None) -> None:
@@ -210,7 +219,9 @@ def missing_for_merge(world: World, issue: Issue) -> str | None:
     rules = repo.protections.get(pull.base_ref, Protection())
     if rules.required_approvals and review_decision(world, issue) != "APPROVED":
         return f"At least {rules.required_approvals} approving review is required by reviewers with write access."
-    if any(latest_states(repo, pull.head_sha).get(context) != "success" for context in rules.required_contexts):
+    if any(
+        latest_states(repo, pull.head_sha).get(context) != "success" for context in rules.required_contexts
+    ):
         return "Required status check is expected."
     return None
 
