@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from dispatcher.core.effects import Effect
+from dispatcher.core.effects import CommentKind, Effect
 from dispatcher.core.events import Event
 from dispatcher.core.model import (
     Finding,
@@ -553,4 +553,31 @@ class Workspaces(Protocol):
 
     def load_repo_rules_text(self, repo: Repo, base: str) -> str:
         """The repository's own rules for agents, from the base branch only; "" if there are none."""
+        ...
+
+
+# ---------------------------------------------------------------- words
+
+
+class Words(Protocol):
+    """Every text that a person reads on the forge (surfaces/messages)."""
+
+    def status(self, task: Task, now: datetime) -> str:
+        """The status comment, without its marker."""
+        ...
+
+    def comment(self, task: Task, kind: CommentKind, text: str) -> str:
+        """A comment of this kind around the agent's text (or a blocked task's cause)."""
+        ...
+
+    def pull_body(self, task: Task) -> str:
+        """The pull request's description."""
+        ...
+
+    def review(self, *, approved: bool, summary: str, findings: Sequence[Finding]) -> str:
+        """The body of a review; `findings` are those without a line."""
+        ...
+
+    def kept(self, branch: str, why: str) -> str:
+        """The comment that says where a superseded run's commits are."""
         ...

@@ -1,5 +1,6 @@
 """Decides what an event means for a task, with `transitions` over the table. Pure: no I/O, no clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from transitions import EventData, Machine
 
 from dispatcher.core.effects import Effect
 from dispatcher.core.events import Event
+from dispatcher.core.guards import Guard
 from dispatcher.core.model import Stage, Task
 from dispatcher.core.table import IGNORED, REFUSED, TABLE, Row
 
@@ -95,26 +97,22 @@ def _machine() -> Machine:
         model=None, states=Stage, initial=Stage.NEW, auto_transitions=False, queued=False, send_event=True
     )
     for row in TABLE:
-        machine.add_transition(
-            row.event.__name__,
-            row.source,
-            row.dest,
-            conditions=[_guard(row)] if row.when else None,
-            before=[_noting(row)],
-        )
+        conditions: list[str | Callable[..., bool | None]] | None = [_guard(row.when)] if row.when else None
+        machine.add_transition(row.event.__name__, row.source, row.dest, conditions, before=[_noting(row)])
     return machine
 
 
-def _guard(row: Row):  # type: ignore[no-untyped-def]
+def _guard(when: Guard) -> Callable[[EventData], bool]:
     def holds(data: EventData) -> bool:
-        assert row.when is not None
-        return row.when(data.model.task, data.model.event)
+        model = data.model
+        return isinstance(model, _Model) and when(model.task, model.event)
 
     return holds
 
 
-def _noting(row: Row):  # type: ignore[no-untyped-def]
+def _noting(row: Row) -> Callable[[EventData], None]:
     def note(data: EventData) -> None:
-        data.model.row = row
+        if isinstance(data.model, _Model):
+            data.model.row = row
 
     return note

@@ -11,7 +11,6 @@ from dispatcher.core import guards as g
 from dispatcher.core import reactions as r
 from dispatcher.core.changes import Change
 from dispatcher.core.events import (
-    ALL_EVENTS,
     Answered,
     AssignedByPerson,
     BodyEditedByStranger,
@@ -63,7 +62,7 @@ from dispatcher.core.events import (
     WorkWanted,
 )
 from dispatcher.core.guards import Guard
-from dispatcher.core.model import Stage as S
+from dispatcher.core.model import Stage as S  # noqa: N817  (a table is read by its shape)
 from dispatcher.core.reactions import Reaction
 
 EventType = type[Event]
@@ -105,16 +104,16 @@ ASKS_PULL = (*ASKS, ReviewRequested)
 RUN_FAILED = (RunDied, RunStalled, RunTimedOut)
 
 ASKING = (
-    *each((S.NEW, *OVER), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show)),
+    *each((S.NEW, *OVER), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.NEW, *OVER), ASKS, S.QUEUED, None, c.requested, (r.show,)),
     *each((S.NEW, *OVER), Mentioned, S.ASKED, None, c.ask_noted),
-    *each((S.NEW, S.MERGE_READY, S.ASKED, *OVER), CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.requested, (r.show)),
-    *each((S.ASKED,), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show)),
+    *each((S.NEW, S.MERGE_READY, S.ASKED, *OVER), CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.requested, (r.show,)),
+    *each((S.ASKED,), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.ASKED,), ASKS, S.QUEUED, None, c.requested, (r.show,)),
     *each((S.ANSWERING,), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.stop, r.show)),
     *each((S.ANSWERING,), ASKS, S.QUEUED, None, c.requested, (r.stop, r.show)),
     *each((*WAITING, *LIVE), Mentioned, None, g.is_new_ask, c.ask_noted),
-    *each(OVER, Reopened, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show)),
+    *each(OVER, Reopened, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.DROPPED,), Reopened, S.QUEUED, None, c.requested, (r.show,)),
 )  # fmt: skip
 
@@ -146,9 +145,9 @@ WORK = (
 REVIEW = (
     Row(S.REVIEWING, ReviewApproved, S.ASKED, g.asked_meanwhile, c.approved, (r.post_review, r.show)),
     Row(S.REVIEWING, ReviewApproved, S.REVIEWING, g.same_head, c.approved, (r.post_review,)),
-    Row(S.REVIEWING, ReviewApproved, S.NEEDS_REVIEW, None, c.run_superseded, (r.show)),
+    Row(S.REVIEWING, ReviewApproved, S.NEEDS_REVIEW, None, c.run_superseded, (r.show,)),
     Row(S.REVIEWING, ReviewRejected, S.NEEDS_REWORK, g.same_head, c.rejected, (r.post_review, r.show)),
-    Row(S.REVIEWING, ReviewRejected, S.NEEDS_REVIEW, None, c.run_superseded, (r.show)),
+    Row(S.REVIEWING, ReviewRejected, S.NEEDS_REVIEW, None, c.run_superseded, (r.show,)),
     Row(S.REVIEWING, GatesPassed, S.MERGE_READY, g.gates_are_ours, c.let_through, (r.show,)),
     Row(S.REVIEWING, CiNeverSettled, S.BLOCKED, g.same_head_and_agent_gone, c.blocked, (r.show, r.ask_person)),
 )  # fmt: skip
@@ -167,7 +166,7 @@ TROUBLE = (
         *each((live,), RUN_FAILED, back, None, c.attempt_failed, (r.show,)),
         Row(live, ClaimRefused, back, None, c.run_given_back),
         Row(live, RunCancelled, back, None, c.run_given_back, (r.show,)),
-        Row(live, RunVanished, back, None, c.run_given_back, (r.show)),
+        Row(live, RunVanished, back, None, c.run_given_back, (r.show,)),
         Row(live, OutcomeMalformed, live, g.first_malformed, c.repair_begins, (r.start_repair,)),
         Row(live, OutcomeMalformed, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
         Row(live, StartFailed, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
@@ -185,7 +184,7 @@ PULL = (
     *each((S.NEEDS_REVIEW, S.REVIEWING), HeadUnchecked, None, g.needs_check, c.unchanged, (r.check_head,)),
     Row(S.NEEDS_REVIEW, PushRefused, S.NEEDS_REVIEW, g.has_pull, c.unchanged, (r.show,)),
     Row(S.NEEDS_REVIEW, PushRefused, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
-    *each((S.NEEDS_REVIEW, S.NEEDS_REWORK, S.MERGE_READY), HeadMoved, S.NEEDS_REVIEW, g.new_head, c.head_moved, (r.show)),
+    *each((S.NEEDS_REVIEW, S.NEEDS_REWORK, S.MERGE_READY), HeadMoved, S.NEEDS_REVIEW, g.new_head, c.head_moved, (r.show,)),
     *each((S.REVIEWING, S.REWORKING), HeadMoved, S.NEEDS_REVIEW, g.new_head, c.run_superseded, (r.stop, r.keep, r.show)),
     *each((S.ASKED, S.ANSWERING), HeadMoved, None, g.new_head, c.head_noted),
     Row(S.BLOCKED, HeadMoved, S.BLOCKED, g.new_head, c.head_noted),
@@ -200,15 +199,15 @@ PULL = (
 )  # fmt: skip
 
 PERSONS_TURN = (
-    *(Row(S.BLOCKED, event, stage, g.resumes_at(stage), c.resumed, (r.show))
+    *(Row(S.BLOCKED, event, stage, g.resumes_at(stage), c.resumed, (r.show,))
       for event in (Mentioned, *ASKS)
       for stage in (S.QUEUED, S.NEEDS_REVIEW, S.NEEDS_REWORK, S.ASKED)),
     Row(S.BLOCKED, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.show,)),
-    Row(S.BLOCKED, CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.resumed, (r.show)),
-    *(Row(S.BLOCKED, CommandGiven, stage, g.resumes_at(stage), c.resumed, (r.show))
+    Row(S.BLOCKED, CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.resumed, (r.show,)),
+    *(Row(S.BLOCKED, CommandGiven, stage, g.resumes_at(stage), c.resumed, (r.show,))
       for stage in (S.QUEUED, S.NEEDS_REVIEW, S.NEEDS_REWORK, S.ASKED)),
     Row(S.MERGE_READY, Mentioned, S.ASKED, None, c.ask_noted),
-    *each((S.MERGE_READY,), ASKS_PULL, S.NEEDS_REVIEW, None, c.requested, (r.show)),
+    *each((S.MERGE_READY,), ASKS_PULL, S.NEEDS_REVIEW, None, c.requested, (r.show,)),
     Row(S.MERGE_READY, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.show,)),
 )  # fmt: skip
 

@@ -1,0 +1,378 @@
+"""Compares what GitHub shows with what the journal knows, and names the differences as events. The label wins.
+
+Everything here is derived from state, not from messages: what is still true is seen again on the next look, so nothing
+depends on having caught a notification.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from dispatcher.core import events as e
+from dispatcher.core.model import (
+    Ask,
+    Ci,
+    Command,
+    Comment,
+    Item,
+    LabelEvent,
+    Mergeable,
+    Person,
+    Pull,
+    Review,
+    Snapshot,
+    Stage,
+    Task,
+)
+from dispatcher.core.naming import branch_name
+from dispatcher.core.rules import LabelNames
+
+TURN_STAGES = {
+    Stage.QUEUED: "work",
+    Stage.WORKING: "work",
+    Stage.NEEDS_REVIEW: "review",
+    Stage.REVIEWING: "review",
+    Stage.NEEDS_REWORK: "rework",
+    Stage.REWORKING: "rework",
+}
+"""Stages with the turn label; the two of a pair differ only in who is assigned."""
+
+LIVE_STAGES = frozenset({Stage.WORKING, Stage.REVIEWING, Stage.REWORKING})
+UNLABELLED_STAGES = frozenset({Stage.NEW, Stage.ASKED, Stage.ANSWERING})
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A new comment that is meant for the bot, by somebody who may ask."""
+
+    comment: Comment
+    kind: str  # mention, command, trigger
+    command: Command | None = None
+    wants_resume: bool = False
+    on_pull: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What one needs to know to read a snapshot: who the bot is, its labels, who may ask, what was newly said."""
+
+    bot: Person
+    labels: LabelNames
+    allowed: frozenset[int]
+    heard: tuple[Heard, ...] = ()
+
+
+def learn(task: Task, snapshot: Snapshot, eyes: Eyes) -> Task:
+    """Take over the plain facts: title, assignees, branch, whether it is open. Decides nothing."""
+    front = snapshot.front
+    if front is None:
+        return task
+    issue, pull = snapshot.issue, snapshot.pull
+    named = replace(
+        task,
+        title=(issue or front).title,
+        repo=front.repo,
+        is_open=front.is_open,
+        assignees=front.assignees,
+        labels=front.labels,
+        blocked_by=issue.blocked_by if issue else 0,
+        has_two_stages=len(front.labels & eyes.labels.stage_labels) > 1,
+        seen_at=max((i.updated_at for i in (issue, pull.item if pull else None) if i), default=task.seen_at),
+        status_comment_id=snapshot.status_comment_id or task.status_comment_id,
+        branch=task.branch or branch_name(task.key.number, (issue or front).title),
+    )
+    return _learn_pull(named, pull, eyes) if pull else named
+
+
+def _learn_pull(task: Task, pull: Pull, eyes: Eyes) -> Task:
+    """The branch is the pull request's; the head is taken over only where none is known: a new one is an event."""
+    known = task.pull == pull.item.key.number
+    if task.pull is not None and not known:
+        return task
+    if not known and task.stage not in UNLABELLED_STAGES and task.stage not in {Stage.DONE, Stage.DROPPED}:
+        return task
+    began_as_pull = task.key.number == pull.item.key.number
+    if not known and not began_as_pull and pull.item.author.id != eyes.bot.id:
+        return task
+    return replace(
+        task,
+        pull=pull.item.key.number,
+        began_as_pull=began_as_pull,
+        branch=pull.branch,
+        base=pull.base,
+        head=task.head or pull.head,
+        can_push=pull.same_repo,
+    )
+
+
+def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
+    """Every difference between task and snapshot, most decisive first. `task` has already learnt the plain facts."""
+    if snapshot.front is None:
+        return ()
+    if ends := _ends(task, snapshot):
+        return ends
+    return (
+        *_reopenings(task, snapshot, eyes),
+        *_stage_events(task, snapshot, eyes),
+        *_edits(task, snapshot, eyes),
+        *_pull_events(task, snapshot.pull, eyes, now),
+        *_spoken(task, eyes),
+    )
+
+
+def stage_shown(snapshot: Snapshot, eyes: Eyes) -> Stage | None:
+    """The stage that labels, assignees and state show by themselves; None if nobody asked for anything."""
+    front = snapshot.front
+    if front is None:
+        return None
+    names, pull = eyes.labels, snapshot.pull
+    if not front.is_open:
+        return Stage.DONE if pull and pull.is_merged else Stage.DROPPED
+    if names.turn in front.labels:
+        return _turn_stage(front, pull, eyes)
+    if names.needs_human in front.labels:
+        return Stage.BLOCKED
+    if pull and names.merge_ready in front.labels:
+        return Stage.MERGE_READY
+    return None
+
+
+def _turn_stage(front: Item, pull: Pull | None, eyes: Eyes) -> Stage:
+    ours = any(person.id == eyes.bot.id for person in front.assignees)
+    if pull is None:
+        return Stage.WORKING if ours else Stage.QUEUED
+    if eyes.labels.needs_rework in front.labels:
+        return Stage.REWORKING if ours else Stage.NEEDS_REWORK
+    return Stage.REVIEWING if ours else Stage.NEEDS_REVIEW
+
+
+def body_digest(item: Item) -> str:
+    """Identifies title and body as they were when somebody asked."""
+    return sha256(f"{item.title}\0{item.body}".encode()).hexdigest()[:16]
+
+
+def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[Person, ...]:
+    """Whose permission matters for reading this snapshot: few, so that asking stays cheap."""
+    found: list[Person] = []
+    for item in (snapshot.issue, snapshot.pull.item if snapshot.pull else None):
+        if item is None:
+            continue
+        found += [event.actor for event in item.label_events if event.actor and event.label == names.turn]
+        found += [event.actor for event in item.assign_events if event.actor]
+        if item.body_editor and task.body_digest not in {"", body_digest(item)}:
+            found.append(item.body_editor)
+    if snapshot.pull:
+        found += [review.author for review in snapshot.pull.reviews if review.state == "CHANGES_REQUESTED"]
+    return tuple({person.id: person for person in found}.values())
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def _ends(task: Task, snapshot: Snapshot) -> tuple[e.Event, ...]:
+    """Merged and closed end everything else. A merged pull request also closes its issue: merged is the news."""
+    pull, issue = snapshot.pull, snapshot.issue
+    if task.stage in {Stage.NEW, Stage.DONE}:
+        return ()
+    if pull and pull.is_merged and task.pull == pull.item.key.number:
+        return (e.Merged(),)
+    if task.stage is Stage.DROPPED:
+        return ()
+    ours_is_closed = pull is not None and task.pull == pull.item.key.number and not pull.item.is_open
+    if ours_is_closed or (issue is not None and not issue.is_open):
+        return (e.Closed(),)
+    return ()
+
+
+def _reopenings(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
+    front = snapshot.front
+    if task.stage is not Stage.DROPPED or front is None or not front.is_open:
+        return ()
+    asker = _who_labelled(front, eyes)
+    return (e.Reopened(),) if eyes.labels.turn in front.labels and asker and asker.id in eyes.allowed else ()
+
+
+def _stage_events(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
+    """What the labels and assignees say, against what the journal thinks."""
+    front = snapshot.front
+    shown = stage_shown(snapshot, eyes)
+    if front is None or task.has_two_stages or task.stage is Stage.DONE:
+        return ()
+    if task.stage in TURN_STAGES and eyes.labels.turn not in front.labels:
+        return (_shown_event(task, snapshot, eyes, shown),) if shown else (e.Unlabelled(),)
+    if task.stage is Stage.MERGE_READY and shown is None:
+        return (e.Unlabelled(),)
+    if shown in TURN_STAGES and task.stage not in TURN_STAGES:
+        return _asked_by_label(task, snapshot, eyes, shown)
+    if task.stage in TURN_STAGES and shown in TURN_STAGES and TURN_STAGES[task.stage] != TURN_STAGES[shown]:
+        return (_shown_event(task, snapshot, eyes, shown),)
+    if shown in {Stage.MERGE_READY, Stage.BLOCKED} and task.stage not in {shown, *UNLABELLED_STAGES}:
+        return (_shown_event(task, snapshot, eyes, shown),)
+    if task.stage is Stage.NEW and shown in {Stage.MERGE_READY, Stage.BLOCKED} and _is_ours(snapshot, eyes):
+        return (_shown_event(task, snapshot, eyes, shown),)
+    return (*_took_over(task, front, eyes), *_assigned_or_asked_to_review(task, snapshot, eyes))
+
+
+def _asked_by_label(task: Task, snapshot: Snapshot, eyes: Eyes, shown: Stage) -> tuple[e.Event, ...]:
+    """The turn label is on an item that was nobody's or a person's turn: who put it there, and may they?"""
+    front = snapshot.front
+    if front is None:
+        return ()
+    if task.stage is Stage.NEW and snapshot.pull and _is_ours(snapshot, eyes):
+        return (_shown_event(task, snapshot, eyes, shown),)
+    asker = _who_labelled(front, eyes)
+    return (e.Labelled(asker),) if asker and asker.id in eyes.allowed else ()
+
+
+def _shown_event(task: Task, snapshot: Snapshot, eyes: Eyes, shown: Stage) -> e.StageShown:
+    """What GitHub alone tells about the task. A live stage without a run of ours is shown as its waiting one."""
+    pull = snapshot.pull
+    waiting = {
+        Stage.WORKING: Stage.QUEUED,
+        Stage.REVIEWING: Stage.NEEDS_REVIEW,
+        Stage.REWORKING: Stage.NEEDS_REWORK,
+    }
+    asker = next(
+        (who for item in (snapshot.issue, snapshot.front) if item and (who := _who_labelled(item, eyes))),
+        None,
+    )
+    return e.StageShown(
+        waiting.get(shown, shown),
+        pull=pull.item.key.number if pull else None,
+        branch=pull.branch if pull else "",
+        head=pull.head if pull and not task.head else "",
+        base=pull.base if pull else "",
+        requester=asker,
+    )
+
+
+def _is_ours(snapshot: Snapshot, eyes: Eyes) -> bool:
+    """The dispatcher made it: the bot's own pull request, or an item with our status comment."""
+    by_bot = snapshot.pull is not None and snapshot.pull.item.author.id == eyes.bot.id
+    return by_bot or snapshot.status_comment_id is not None
+
+
+def _who_labelled(item: Item, eyes: Eyes) -> Person | None:
+    """The person who put the turn label on last; the bot's own hand does not count, it only passes the turn on."""
+    human = [
+        event
+        for event in item.label_events
+        if event.label == eyes.labels.turn and event.added and event.actor and event.actor.id != eyes.bot.id
+    ]
+    return max(human, key=_label_time).actor if human else None
+
+
+def _label_time(event: LabelEvent) -> datetime:
+    return event.at
+
+
+def _took_over(task: Task, front: Item, eyes: Eyes) -> tuple[e.Event, ...]:
+    """While the bot works on an item it is assigned to it; if a person is instead, the person has it."""
+    if task.stage not in LIVE_STAGES or any(person.id == eyes.bot.id for person in front.assignees):
+        return ()
+    return (e.PersonTookOver(front.assignees[0] if front.assignees else None),)
+
+
+def _assigned_or_asked_to_review(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
+    front, pull = snapshot.front, snapshot.pull
+    if front is None or task.stage in TURN_STAGES or task.stage in {Stage.ASKED, Stage.ANSWERING}:
+        return ()
+    asked_for = pull is not None and any(person.id == eyes.bot.id for person in pull.review_requested_from)
+    requests = [who for who in (_who_assigned(front, eyes),) if who and who.id in eyes.allowed]
+    if requests:
+        return (e.AssignedByPerson(requests[0]),)
+    if asked_for and pull is not None and pull.item.author.id in eyes.allowed:
+        return (e.ReviewRequested(pull.item.author),)
+    return ()
+
+
+def _who_assigned(item: Item, eyes: Eyes) -> Person | None:
+    """The person who assigned the bot, if it is assigned now and a person's hand was the last one."""
+    if not any(person.id == eyes.bot.id for person in item.assignees):
+        return None
+    hands = [event for event in item.assign_events if event.assignee.id == eyes.bot.id and event.added]
+    last = max(hands, key=lambda event: event.at, default=None)
+    return last.actor if last and last.actor and last.actor.id != eyes.bot.id else None
+
+
+def _edits(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
+    """The text was snapshotted when it was asked for; an edit by somebody who may not ask suspends the task."""
+    source = snapshot.issue or snapshot.front
+    if source is None or not task.body_digest or task.body_digest == body_digest(source):
+        return ()
+    editor = source.body_editor
+    if editor is not None and (editor.id in eyes.allowed or editor.id == eyes.bot.id):
+        return ()
+    return (e.BodyEditedByStranger(editor),)
+
+
+def _pull_events(task: Task, pull: Pull | None, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
+    if pull is None or task.pull != pull.item.key.number:
+        return ()
+    if task.head and pull.head not in {task.head, task.replaced_head}:
+        return (e.HeadMoved(pull.head),)
+    if pull.head != task.head:
+        return ()
+    found: list[e.Event] = []
+    if request := open_change_request(pull, eyes):
+        found.append(e.ChangesRequested(request.author, request.body))
+    if pull.ci is Ci.RED:
+        found.append(e.CiTurnedRed(pull.head, pull.ci_summary))
+    if pull.mergeable is Mergeable.CONFLICTING:
+        found.append(e.ConflictAppeared(pull.head))
+    if pull.ci is Ci.PENDING and _waited_long(task, now):
+        found.append(e.CiNeverSettled(pull.head))
+    if not found and gates_pass(task, pull, eyes):
+        found.append(e.GatesPassed(pull.head))
+    return tuple(found)
+
+
+def open_change_request(pull: Pull, eyes: Eyes) -> Review | None:
+    """A formal request for changes by an allowed person that nothing has answered: it is on the present head (decision 0004)."""
+    last: dict[int, Review] = {}
+    for review in sorted(pull.reviews, key=lambda review: review.submitted_at):
+        if review.state in {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}:
+            last[review.author.id] = review
+    open_now = [
+        review
+        for review in last.values()
+        if review.state == "CHANGES_REQUESTED"
+        and review.head == pull.head
+        and review.author.id in eyes.allowed
+    ]
+    return open_now[0] if open_now else None
+
+
+def gates_pass(task: Task, pull: Pull, eyes: Eyes) -> bool:
+    """Spec invariant 4, on one snapshot: approved, checked, CI settled and not red, no conflict, no open change request."""
+    return (
+        bool(task.head)
+        and task.run is None
+        and task.approved_head == task.checked_head == task.head == pull.head
+        and pull.ci.lets_through
+        and pull.mergeable is Mergeable.CLEAN
+        and open_change_request(pull, eyes) is None
+    )
+
+
+def _waited_long(task: Task, now: datetime) -> bool:
+    since = task.step_started_at
+    return since is not None and now - since > timedelta(seconds=task.limits.ci_wait_s)
+
+
+def _spoken(task: Task, eyes: Eyes) -> tuple[e.Event, ...]:
+    """Commands and triggers each count; of several mentions the newest stands for all (the prompt shows the thread)."""
+    found: list[e.Event] = []
+    mentions = [heard for heard in eyes.heard if heard.kind == "mention"]
+    for heard in eyes.heard:
+        if heard.kind == "command" and heard.command is not None:
+            found.append(e.CommandGiven(heard.command, heard.comment.author, heard.comment.body))
+        elif heard.kind == "trigger":
+            found.append(e.Triggered(heard.comment.author, heard.wants_resume, heard.comment.body))
+    if mentions:
+        newest = max(mentions, key=lambda heard: (heard.comment.created_at, heard.comment.id))
+        said = newest.comment
+        ask = Ask(said.id, said.author, said.edited_at or said.created_at, on_pull=newest.on_pull)
+        found.append(e.Mentioned(ask, said.body))
+    del task
+    return tuple(found)

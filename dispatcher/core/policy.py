@@ -1,0 +1,186 @@
+"""Who may ask, who is next, and which limit says no. Every answer is a go or a named hold with its end."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from dispatcher.core.causes import BlockCause
+from dispatcher.core.events import LimitReached
+from dispatcher.core.model import Hold, HoldKind, Permission, Person, Role, Stage, Task
+from dispatcher.core.rules import Caps, RepoRules
+
+ROLE_OF = {
+    Stage.ASKED: Role.RESPONDER,
+    Stage.QUEUED: Role.WORKER,
+    Stage.NEEDS_REVIEW: Role.REVIEWER,
+    Stage.NEEDS_REWORK: Role.WORKER,
+}
+"""Which role moves a waiting task on."""
+
+
+# ---------------------------------------------------------------- who may ask
+
+
+def teams_of(rules: RepoRules) -> tuple[str, ...]:
+    """The `@org/team` entries among those who may ask."""
+    return tuple(name for name in rules.allowed_users if name.startswith("@"))
+
+
+def may_ask(
+    person: Person, rules: RepoRules, permission: Permission, teams: frozenset[str], bot: Person
+) -> bool:
+    """Whether this person may set the bot to work: listed, in a listed team, or (nobody listed) with write access.
+
+    The bot never asks itself, and other bots only when `allowed_bots` names them.
+    """
+    login = person.login.lower()
+    if person.id == bot.id:
+        return False
+    if person.is_bot:
+        return login in {name.lower() for name in rules.allowed_bots}
+    if not rules.allowed_users:
+        return permission.allows_write
+    listed = {name.lower() for name in rules.allowed_users}
+    return login in listed or any(team.lower() in listed for team in teams)
+
+
+# ---------------------------------------------------------------- who is next
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCount:
+    """One live run, as far as the caps care."""
+
+    task: str
+    repo: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything outside the task that decides whether it may run now."""
+
+    caps: Caps
+    rules: Mapping[str, RepoRules]
+    bot: Person
+    live: tuple[LiveCount, ...] = ()
+    in_flight: frozenset[str] = frozenset()
+    dispatched_last_hour: int = 0
+    last_dispatch_at: datetime | None = None
+    quota: Hold | None = None
+    is_draining: bool = False
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+
+def why_waiting(task: Task, situation: Situation, now: datetime) -> Hold | None:
+    """The first reason why no run starts for this task now; None means go."""
+    return _why_stage(task, situation) or _why_item(task, situation, now) or why_no_slot(task, situation, now)
+
+
+def _why_stage(task: Task, situation: Situation) -> Hold | None:
+    """Reasons that lie in the stage."""
+    if task.stage in {Stage.DONE, Stage.DROPPED, Stage.NEW}:
+        return Hold(HoldKind.OVER, "a new label or mention")
+    if task.stage in {Stage.MERGE_READY, Stage.BLOCKED}:
+        return Hold(HoldKind.PERSONS_TURN, "a person")
+    if any(live.task == str(task.key) for live in situation.live):
+        return Hold(HoldKind.RUNNING, "the end of the run")
+    if str(task.key) in situation.in_flight:
+        return Hold(HoldKind.EFFECTS_PENDING, "the last decision being carried out")
+    if task.stage is Stage.REVIEWING and task.run is None:
+        return Hold(HoldKind.WAITS_FOR_CI, "CI and mergeability being settled", task.look_again_at)
+    if task.stage not in ROLE_OF:
+        return Hold(HoldKind.RUNNING, "the end of the run")
+    return None
+
+
+def _why_item(task: Task, situation: Situation, now: datetime) -> Hold | None:
+    """Reasons that lie in the item: what GitHub shows of it, and its cooldown."""
+    if trouble := situation.troubles.get(task.repo):
+        return Hold(HoldKind.REPO_UNUSABLE, trouble)
+    if not task.is_open and task.stage is not Stage.ASKED:
+        return Hold(HoldKind.ITEM_CLOSED, "the item being reopened")
+    if task.has_two_stages:
+        return Hold(HoldKind.TWO_STAGE_LABELS, "one of the two stage labels being removed")
+    people = [person for person in task.assignees if person.id != situation.bot.id]
+    if people and task.stage is not Stage.ASKED:
+        return Hold(HoldKind.ASSIGNED_TO_PERSON, f"@{people[0].login} being unassigned")
+    if task.blocked_by and task.stage is Stage.QUEUED:
+        return Hold(HoldKind.BLOCKED_BY_ISSUES, f"{task.blocked_by} blocking issue(s) being closed")
+    if task.claimed_elsewhere_until and task.claimed_elsewhere_until > now:
+        return Hold(
+            HoldKind.CLAIMED_ELSEWHERE, "the other instance's claim running out", task.claimed_elsewhere_until
+        )
+    if task.cooldown_until and task.cooldown_until > now:
+        return Hold(HoldKind.COOLDOWN, "the cooldown", task.cooldown_until)
+    return None
+
+
+def why_no_slot(task: Task, situation: Situation, now: datetime) -> Hold | None:
+    """Reasons that lie in what else is running: caps, pauses, quota. Waiting for these never uses an attempt."""
+    caps, live = situation.caps, situation.live
+    if situation.is_draining:
+        return Hold(HoldKind.DRAINING, "the dispatcher being started again")
+    if situation.quota:
+        return situation.quota
+    if len(live) >= caps.live_runs:
+        return Hold(HoldKind.CAP, f"one of {caps.live_runs} runs ending")
+    rules = situation.rules.get(task.repo)
+    if rules and sum(run.repo == task.repo for run in live) >= rules.live_runs:
+        return Hold(HoldKind.CAP, f"one of {rules.live_runs} runs in {task.repo} ending")
+    role = ROLE_OF.get(task.stage)
+    role_cap = dict(caps.per_role).get(str(role))
+    if role_cap is not None and sum(run.role is role for run in live) >= role_cap:
+        return Hold(HoldKind.CAP, f"one of {role_cap} {role} runs ending")
+    if situation.dispatched_last_hour >= caps.runs_per_hour:
+        return Hold(
+            HoldKind.RUNS_PER_HOUR,
+            f"fewer than {caps.runs_per_hour} runs in the last hour",
+            now + timedelta(minutes=1),
+        )
+    pause_ends_at = (situation.last_dispatch_at or now) + timedelta(seconds=caps.batch_pause_s)
+    if situation.last_dispatch_at and pause_ends_at > now:
+        return Hold(HoldKind.BATCH_PAUSE, "the pause between batches", pause_ends_at)
+    return None
+
+
+def choose_next(ready: Iterable[Task], situation: Situation) -> Task | None:
+    """The fairest of the tasks that may go: the repository with the fewest live runs, then rework and review before
+    new work (finish what is begun), then who waited longest.
+    """
+
+    def rank(task: Task) -> tuple[int, int, float, str]:
+        busy = sum(run.repo == task.repo for run in situation.live)
+        waited_since = task.step_started_at.timestamp() if task.step_started_at else 0.0
+        return busy, 1 if task.stage is Stage.QUEUED else 0, waited_since, str(task.key)
+
+    return min(ready, key=rank, default=None)
+
+
+# ---------------------------------------------------------------- limits
+
+
+def limit_reached(task: Task) -> LimitReached | None:
+    """The limit that turns a waiting task into a person's turn, if one is reached."""
+    limits = task.limits
+    if task.same_check_failures >= limits.same_check_failures:
+        return LimitReached(
+            BlockCause.SAME_CHECK_FAILURE, f"the same check failure {task.same_check_failures} times"
+        )
+    if task.attempts >= limits.attempts:
+        return LimitReached(BlockCause.ATTEMPTS, f"{task.attempts} of {limits.attempts} attempts used")
+    if task.stage is Stage.NEEDS_REWORK and task.rounds >= limits.rounds:
+        return LimitReached(BlockCause.ROUNDS, f"{task.rounds} of {limits.rounds} rounds used")
+    if task.stage is Stage.NEEDS_REWORK and not task.can_push:
+        return LimitReached(BlockCause.FORK, "the branch is in a fork, where the bot cannot push")
+    return None
+
+
+def wall_limit_s(role: Role, task: Task) -> int:
+    """How long a run of this role may take."""
+    limits = task.limits
+    return {
+        Role.WORKER: limits.worker_s,
+        Role.REVIEWER: limits.reviewer_s,
+        Role.RESPONDER: limits.responder_s,
+    }[role]
