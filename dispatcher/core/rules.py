@@ -83,7 +83,7 @@ class AgentConfig:
     argv: tuple[str, ...] = ()
     prompt: PromptDelivery = PromptDelivery.STDIN
     model: str = ""
-    env: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     pass_env: tuple[str, ...] = ()
     extra_args: tuple[str, ...] = ()
 
