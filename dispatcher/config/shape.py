@@ -1,0 +1,242 @@
+"""The configuration file's tables and keys: names, defaults, bounds, and the sentence that documents each key.
+
+The numbers come from `core.rules` (spec section 8), turned into the unit that the key's name carries.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dispatcher.config.fields import (
+    AgentKind,
+    AgentNames,
+    BaseUrl,
+    Colour,
+    CommandLine,
+    Count,
+    CountOrNone,
+    EnvName,
+    Label,
+    Login,
+    Owner,
+    PathText,
+    Regex,
+    RepoName,
+    refuse,
+)
+from dispatcher.core.rules import AGENT_KINDS, Caps, LabelNames, Limits
+
+_LIMITS, _CAPS, _LABELS = Limits(), Caps(), LabelNames()
+_COLOURS = dict(_LABELS.colours)
+RoleName = Literal["worker", "reviewer", "responder"]
+
+
+class Table(BaseModel):
+    """What all tables share: exact types, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ForgeTable(Table):
+    """How the forge is reached, and as whom."""
+
+    base_url: BaseUrl = Field(
+        "https://api.github.com",
+        description="Address of the API; for GitHub Enterprise Server https://HOST/api/v3.",
+    )
+    bot_login: str = Field(
+        "", description='The bot\'s login; "" means: the account that the token belongs to.'
+    )
+    token_file: PathText = Field(
+        "",
+        description='File that holds the token; "" means none. The environment (DISPATCHER_GITHUB_TOKEN, GITHUB_TOKEN) '
+        "is asked first.",
+    )
+    use_gh: bool = Field(True, description="Whether to ask `gh auth token` when nothing else has a token.")  # noqa: FBT003 - pydantic's first argument is the default
+    timeout_s: float = Field(30.0, gt=0, le=600, description="Patience for one request, in seconds.")
+    write_pause_s: float = Field(1.0, ge=0, le=60, description="Least time between two writes, in seconds.")
+
+
+class PathsTable(Table):
+    """Where things are on this machine. A relative path starts at the configuration file's folder."""
+
+    state_dir: PathText = Field(
+        "", description='Folder of the journal, runs and mirrors; "" means the platform\'s state folder.'
+    )
+    prompts_dir: PathText = Field(
+        "", description='Folder with your own prompt files; "" means those that ship with the program.'
+    )
+
+
+class CapsTable(Table):
+    """What may run at once, and how fast, over all repositories."""
+
+    live_runs: Count = Field(_CAPS.live_runs, description="Live runs at once.")
+    runs_per_hour: Count = Field(_CAPS.runs_per_hour, description="Runs started within any hour.")
+    batch_pause_s: CountOrNone = Field(
+        _CAPS.batch_pause_s, description="Pause between two batches of new runs, in seconds."
+    )
+    per_role: dict[RoleName, Count] = Field(
+        {},
+        description="Live runs at once by role, such as { reviewer = 2 }; a role that is left out shares `live_runs`.",
+    )
+
+
+class LimitsTable(Table):
+    """What one task may use before a person is asked."""
+
+    attempts: Count = Field(_LIMITS.attempts, description="Runs that may fail at one step.")
+    rounds: Count = Field(_LIMITS.rounds, description="Times that a reviewer may send the work back.")
+    worker_minutes: Count = Field(_LIMITS.worker_s // 60, description="Wall time of a worker, in minutes.")
+    reviewer_minutes: Count = Field(
+        _LIMITS.reviewer_s // 60, description="Wall time of a reviewer, in minutes."
+    )
+    responder_minutes: Count = Field(
+        _LIMITS.responder_s // 60, description="Wall time of a responder, in minutes."
+    )
+    silence_minutes: Count = Field(
+        _LIMITS.silence_s // 60, description="How long a run may show no sign of life, in minutes."
+    )
+    check_minutes: Count = Field(_LIMITS.check_s // 60, description="Wall time of the check, in minutes.")
+    log_megabytes: Count = Field(
+        _LIMITS.log_bytes // 1_000_000,
+        description="Size of a run's log, in megabytes; beginning and end are kept.",
+    )
+    outcome_kilobytes: Count = Field(
+        _LIMITS.outcome_bytes // 1_000, description="Size of an outcome file, in kilobytes."
+    )
+    redispatch_cooldown_minutes: CountOrNone = Field(
+        _LIMITS.redispatch_cooldown_s // 60,
+        description="Least time between two runs of one step, in minutes.",
+    )
+    same_check_failures: Count = Field(
+        _LIMITS.same_check_failures, description="Times that the check may fail in the same way."
+    )
+    ci_wait_minutes: Count = Field(
+        _LIMITS.ci_wait_s // 60, description="Patience for pending CI, in minutes."
+    )
+    claim_expiry_minutes: Count = Field(
+        _LIMITS.claim_expiry_s // 60, description="How long a claim of another instance counts, in minutes."
+    )
+
+
+class ColoursTable(Table):
+    """The colours of the labels that `dispatcher init` creates, as six hex digits."""
+
+    turn: Colour = Field(_COLOURS["turn"], description="Colour of the turn label.")
+    needs_review: Colour = Field(_COLOURS["needs_review"], description="Colour of `needs_review`.")
+    needs_rework: Colour = Field(_COLOURS["needs_rework"], description="Colour of `needs_rework`.")
+    merge_ready: Colour = Field(_COLOURS["merge_ready"], description="Colour of `merge_ready`.")
+    needs_human: Colour = Field(_COLOURS["needs_human"], description="Colour of `needs_human`.")
+
+
+class LabelsTable(Table):
+    """The names that the labels have on the forge."""
+
+    turn: Label = Field(_LABELS.turn, description="It is the dispatcher's turn.")
+    needs_review: Label = Field(_LABELS.needs_review, description="A reviewer should read it.")
+    needs_rework: Label = Field(_LABELS.needs_rework, description="A worker should mend it.")
+    merge_ready: Label = Field(
+        _LABELS.merge_ready, description="Reviewed, checked, free of conflicts: a person merges."
+    )
+    needs_human: Label = Field(_LABELS.needs_human, description="A person must answer or decide.")
+    colours: ColoursTable = Field(ColoursTable(), description="Colours of new labels.")
+
+
+class AgentsTable(Table):
+    """Which agents take a role: one name, or a list in the order in which they are tried."""
+
+    worker: AgentNames = Field(["claude"], description="Agents that write code.")
+    reviewer: AgentNames = Field(
+        ["claude"], description="Agents that review; another vendor's sees other things."
+    )
+    responder: AgentNames = Field(["claude"], description="Agents that answer mentions.")
+
+
+class AgentTable(Table):
+    """How one agent's program is started."""
+
+    kind: AgentKind = Field(
+        "",
+        description='What program it is; "" means: the table\'s name where that is a kind, else `command`.',
+    )
+    argv: list[str] = Field(
+        [],
+        description="Program and arguments; {prompt}, {prompt_file}, {checkout}, {out}, {run_dir} are filled in. "
+        "Needed for `command`; the other kinds know theirs.",
+    )
+    prompt: Literal["stdin", "argument", "file"] = Field(
+        "stdin", description="How a `command` gets its prompt: stdin, argument or file."
+    )
+    model: str = Field("", description='Model to ask for; "" leaves it to the program.')
+    env: dict[EnvName, str] = Field({}, description="Variables to set for the program.")
+    pass_env: list[EnvName] = Field(
+        [], description="Names of the dispatcher's own variables to hand on; never forge tokens."
+    )
+    extra_args: list[str] = Field([], description="Arguments behind those that the kind makes itself.")
+
+    @model_validator(mode="after")
+    def _withhold_forge_tokens(self) -> Self:
+        held = {"GH_TOKEN", "GITHUB_TOKEN", "DISPATCHER_GITHUB_TOKEN", "SSH_AUTH_SOCK"}
+        if leaked := sorted(held.intersection([*self.env, *self.pass_env])):
+            refuse(
+                f"without {', '.join(leaked)} in `env` and `pass_env`: agents never get the forge's credentials"
+            )
+        return self
+
+
+class RepoTable(Table):
+    """One repository. `agents`, `limits` and `labels` hold only what differs from the file's defaults."""
+
+    owner: Owner = Field(
+        description='User or organisation. `repo = "owner/name"` says owner and name at once.'
+    )
+    name: RepoName = Field(description="The repository's name.")
+    allowed_users: list[Login] = Field(
+        [], description="Who may ask: logins or @org/team; [] means everybody with write access."
+    )
+    allowed_bots: list[Login] = Field([], description="Bot accounts that may ask; [] means none.")
+    reviewers: list[Login] = Field(
+        [], description="Who gets the merge-ready pull request when nobody in person asked for it."
+    )
+    base: str = Field("", description='Branch that pull requests aim at; "" means the default branch.')
+    check: CommandLine = Field(
+        [],
+        description='Command that must succeed before code leaves the machine; [] means: found out; "off" means none.',
+    )
+    protected_paths: list[str] = Field(
+        [".github/workflows/**"], description="Files that agents may not change (globs; ** crosses folders)."
+    )
+    trigger_regex: Regex = Field(
+        "", description='Comments that match count as a mention; "" means that only mentions do.'
+    )
+    live_runs: Count = Field(_CAPS.live_runs, description="Live runs at once in this repository.")
+    agents: AgentsTable = Field(AgentsTable(), description="Agents of this repository.")
+    limits: LimitsTable = Field(LimitsTable(), description="Limits of this repository.")
+    labels: LabelsTable = Field(LabelsTable(), description="Labels of this repository.")
+
+
+class FileShape(Table):
+    """The configuration of the dispatcher."""
+
+    poll_interval_s: Count = Field(15, description="Time between two looks at the notifications, in seconds.")
+    list_poll_interval_s: Count = Field(
+        120, description="Time between two looks at the labelled items, in seconds."
+    )
+    sweep_s: Count = Field(1800, description="Time between two full sweeps over everything, in seconds.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much the log says."
+    )
+    forge: ForgeTable = Field(ForgeTable(), description="The forge.")
+    paths: PathsTable = Field(PathsTable(), description="Paths.")
+    caps: CapsTable = Field(CapsTable(), description="Caps over all repositories.")
+    limits: LimitsTable = Field(LimitsTable(), description="Limits of every task.")
+    labels: LabelsTable = Field(LabelsTable(), description="Labels.")
+    agents: AgentsTable = Field(AgentsTable(), description="Agents by role.")
+    agent: dict[str, AgentTable] = Field({}, description="Agents by name.")
+    repo: dict[str, RepoTable] = Field({}, description="Repositories by a name of your choice.")
+
+
+def kind_of(name: str, table: AgentTable) -> str:
+    """The agent's kind: what the table says, else its name where that is a kind, else `command`."""
+    return table.kind or (name if name in AGENT_KINDS else "command")
