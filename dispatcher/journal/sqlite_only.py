@@ -160,8 +160,9 @@ def _flush(path: Path) -> None:
 def integrity_problems(connection: sa.Connection) -> tuple[str, ...]:
     """What SQLite finds wrong with the file and with references between tables; reads all of it."""
     damage = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
-    orphans = [
+    if damage:  # following references would only stumble over it
+        return tuple(damage)
+    return tuple(
         f"{table}: row {row_id} belongs to a row of {parent} that is not there"
         for table, row_id, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check")
-    ]
-    return (*damage, *orphans)
+    )
