@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 GAP = "\ufffc"
 """Stands where something was left out of a line, so that what was apart stays apart."""
 
-_DEPTH = 16
+_DEPTH = 8
 _QUOTE = 0
 _SPACES = re.compile(r" *")
 _FENCE = re.compile(r"(?:(`{3,})[^`]*|(~{3,}).*)\Z")
