@@ -126,9 +126,14 @@ def named_errors(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, error: BaseException | None) -> JournalUnusable:
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    what, cure = _CURES.get(code, ("is not a journal that this version can use", _START_AGAIN))
+    what, cure = _CURES.get(
+        _primary_code(error), ("is not a journal that this version can use", _START_AGAIN)
+    )
     return JournalUnusable(f"{path}: the journal {what} ({error}).", cure)
+
+
+def _primary_code(error: BaseException | None) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & _PRIMARY_CODE
 
 
 def copy_database(engine: sa.Engine, target: Path) -> None:
@@ -159,8 +164,15 @@ def _flush(path: Path) -> None:
 
 def integrity_problems(connection: sa.Connection) -> tuple[str, ...]:
     """What SQLite finds wrong with the file and with references between tables; reads all of it."""
-    damage = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
-    if damage:  # following references would only stumble over it
+    damage = []
+    try:
+        for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+            damage.append(str(line))
+    except sa.exc.DatabaseError as error:  # some damage stops the check itself
+        if _primary_code(error.orig) != sqlite3.SQLITE_CORRUPT:
+            raise
+        damage.append(str(error.orig))
+    if damage != ["ok"]:  # following references would only stumble over it
         return tuple(damage)
     return tuple(
         f"{table}: row {row_id} belongs to a row of {parent} that is not there"

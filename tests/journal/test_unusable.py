@@ -177,7 +177,9 @@ def test_scribbled_over(filled):
     """The schema is still there, so opening works: reading on says that it is damaged, and so does the check."""
     with closing(sqlite3.connect(filled)) as connection:
         ((page_bytes,),) = connection.execute("PRAGMA page_size").fetchall()
-        ((root,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'effects'").fetchall()
+        ((root,),) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'effects'"
+        ).fetchall()
     content = bytearray(filled.read_bytes())
     content[(root - 1) * page_bytes : root * page_bytes] = b"\xa5" * page_bytes
     filled.write_bytes(content)
