@@ -121,4 +121,5 @@ class KeepResult(Effect):
     why: str
 
 
-ALL_EFFECTS: tuple[type[Effect], ...] = tuple(Effect.__subclasses__())
+# `slots=True` makes a second class of the same name and the first lives on: the later one is the real one.
+ALL_EFFECTS: tuple[type[Effect], ...] = tuple({one.__name__: one for one in Effect.__subclasses__()}.values())

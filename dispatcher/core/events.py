@@ -390,4 +390,5 @@ class RunVanished(Event):
     """The stage says that an agent runs, but no run is known and nothing is pending."""
 
 
-ALL_EVENTS: tuple[type[Event], ...] = tuple(Event.__subclasses__())
+# `slots=True` makes a second class of the same name and the first lives on: the later one is the real one.
+ALL_EVENTS: tuple[type[Event], ...] = tuple({one.__name__: one for one in Event.__subclasses__()}.values())
