@@ -1,0 +1,72 @@
+"""Claude Code, headless: `claude -p` with an event stream."""
+
+from typing import ClassVar
+
+from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents.kind import (
+    Invocation,
+    Usage,
+    as_count,
+    as_object,
+    mentions_flag,
+    parse_event_lines,
+)
+from dispatcher.runs.folder import RunFolder
+
+
+class ClaudeAgent:
+    """Prompt on stdin (an argument of 300 KB is refused), result in the last `result` event.
+
+    Its shell tools live in sessions of their own and survive its TERM, so INT goes first. Nobody is there to be asked, so
+    permissions are bypassed; as root it refuses that without IS_SANDBOX=1.
+    """
+
+    name: ClassVar[str] = "claude"
+    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CONFIG_DIR",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("DISABLE_TELEMETRY", "1"),
+        ("IS_SANDBOX", "1"),
+    )
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - the protocol's shape
+        """The command line for one run."""
+        argv = [*(config.argv or ("claude",)), "-p", "--output-format", "stream-json", "--verbose"]
+        if not mentions_flag(config, "--permission-mode", "--dangerously-skip-permissions"):
+            argv += ["--permission-mode", "bypassPermissions"]
+        if config.model:
+            argv += ["--model", config.model]
+        return Invocation((*argv, "--add-dir", str(folder.out), *config.extra_args), folder.prompt)
+
+    def final_text(self, log: str) -> str:
+        """The text of the last `result` event; "" when there is none, or when it reports an error."""
+        result = _last_result(log)
+        text = result.get("result")
+        return text if isinstance(text, str) and not result.get("is_error") else ""
+
+    def usage(self, log: str) -> Usage:
+        """Cost and tokens of the last `result` event; an error's event counts as well: it was paid for."""
+        result = _last_result(log)
+        cost = result.get("total_cost_usd")
+        counts = as_object(result.get("usage"))
+        tokens = sum(as_count(counts.get(name)) for name in _TOKEN_FIELDS)
+        return Usage(float(cost) if isinstance(cost, int | float) else None, tokens or None)
+
+
+_TOKEN_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def _last_result(log: str) -> dict[str, object]:
+    last: dict[str, object] = {}
+    for event in parse_event_lines(log):
+        if event.get("type") == "result":
+            last = event
+    return last

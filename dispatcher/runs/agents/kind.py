@@ -1,0 +1,84 @@
+"""What the runs room needs to know of an agent program. One file per kind beside this one."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.folder import RunFolder
+
+ARGUMENT_LIMIT_BYTES = 120_000
+"""The longest prompt given as an argument: Linux refuses a single argument of 131,072 bytes (MAX_ARG_STRLEN)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """How a program is started: its arguments, and the file that becomes its stdin (None: nothing to read)."""
+
+    argv: tuple[str, ...]
+    stdin: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a run used, as the program itself reports it; None where it does not."""
+
+    cost_usd: float | None = None
+    tokens: int | None = None
+
+
+class AgentKind(Protocol):
+    """One family of agent programs."""
+
+    name: ClassVar[str]
+    stop_signals: ClassVar[tuple[str, ...]]
+    """Signals to try before KILL, each with the grace period behind it."""
+    pass_env: ClassVar[tuple[str, ...]]
+    """Names of host variables that this kind needs, where they are set."""
+    env: ClassVar[tuple[tuple[str, str], ...]]
+    """Variables that this kind always gets."""
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
+        """The command line for one run."""
+        ...
+
+    def final_text(self, log: str) -> str:
+        """What the agent said last: where an outcome may stand when it wrote no file."""
+        ...
+
+    def usage(self, log: str) -> Usage:
+        """What the run cost."""
+        ...
+
+
+def parse_event_lines(log: str) -> Iterator[dict[str, object]]:
+    """The JSON objects among a log's lines; everything else in it is passed over."""
+    for line in log.splitlines():
+        if line.startswith("{"):
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict):
+                yield event
+
+
+def as_object(value: object) -> dict[str, object]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_count(value: object) -> int:
+    """The value if it is a whole number of 0 or more, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def mentions_flag(config: AgentConfig, *flags: str) -> bool:
+    """Whether the configuration's own arguments already settle one of these flags."""
+    return any(
+        argument == flag or argument.startswith(f"{flag}=")
+        for argument in config.extra_args
+        for flag in flags
+    )

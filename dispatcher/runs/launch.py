@@ -1,0 +1,144 @@
+"""Writes the supervisor's order and starts it."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dispatcher.core.errors import RetryLater
+from dispatcher.core.model import Role
+from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents.kind import AgentKind, Invocation
+from dispatcher.runs.agents.registry import kind_named
+from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
+from dispatcher.runs.folder import RunFolder, load_tail, write_json
+from dispatcher.runs.plan import Plan
+from dispatcher.runs.supervisor import LOCK_IS_TAKEN
+
+IGNORED = """\
+# Never committed on an agent's behalf; the repository's own ignore files count besides.
+.DS_Store
+.coverage
+.mypy_cache/
+.pytest_cache/
+.ruff_cache/
+.venv/
+*.orig
+*.pyc
+*.rej
+*.swp
+__pycache__/
+node_modules/
+"""
+"""Droppings of tools, as patterns of git."""
+
+_FRONT_DOOR = Path(__file__).with_name("supervise.py")
+_START_S = 30
+
+# Everything of the agent is dead by now, so a lock that is still there was left by a killed git.
+_COMMIT_THE_REST = """
+git rev-parse --git-dir >/dev/null 2>&1 || exit 0
+rm -f "$(git rev-parse --git-dir)/index.lock"
+git -c core.hooksPath=/dev/null -c core.excludesFile="$1" add -A
+git diff --cached --quiet && exit 0
+git -c core.hooksPath=/dev/null -c commit.gpgSign=false commit --quiet --no-verify \\
+  -m 'Keep work that was not committed' -m 'The agent ended before it committed this.'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How runs are made on this machine.
+
+    `root` holds the run folders; `grace_s` passes after each signal before the next, stronger one; `isolation` is `auto`
+    (a process namespace where it works) or `plain`.
+    """
+
+    root: Path
+    identity: GitIdentity
+    grace_s: float = 10.0
+    isolation: str = "auto"
+    python: str = sys.executable
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One run that is ready to start. Limits in seconds."""
+
+    folder: RunFolder
+    plan: Plan
+    config: AgentConfig
+    wall_s: float
+    silence_s: float
+
+
+def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> None:
+    """Start the supervisor; returns when it holds the run's lock. Raises RetryLater when it could not be started.
+
+    The agent's variables travel as the supervisor's own environment: no value of them is ever written to a file.
+    """
+    folder, kind = ready.folder, kind_named(ready.config.kind)
+    environment = build_environment(
+        folder, ready.plan.mark, settings.identity, ready.config, kind.pass_env, host
+    )
+    invocation = kind.compose(ready.config, folder, folder.prompt.read_text(encoding="utf-8"))
+    write_json(folder.order, _render_order(ready, settings, kind, invocation, environment))
+    argv = [settings.python, "-I", "-S", "-E", str(_FRONT_DOOR), str(folder.order)]
+    try:
+        with folder.supervisor_log.open("ab") as words:
+            done = subprocess.run(
+                argv,
+                env=dict(kind.env) | dict(environment.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+                cwd="/",
+                start_new_session=True,
+                timeout=_START_S,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RetryLater(f"the supervisor of run {folder.path.name} could not be started: {error}") from error
+    if done.returncode not in {0, LOCK_IS_TAKEN}:
+        why = load_tail(folder.supervisor_log, 2000).strip()
+        raise RetryLater(f"the supervisor of run {folder.path.name} ended with code {done.returncode}: {why}")
+
+
+def _render_order(
+    ready: Launch,
+    settings: RunSettings,
+    kind: AgentKind,
+    invocation: Invocation,
+    environment: AgentEnvironment,
+) -> dict[str, object]:
+    folder, plan = ready.folder, ready.plan
+    return {
+        "run_id": plan.run_id,
+        "mark": plan.mark,
+        "prompt_digest": plan.prompt_digest,
+        "argv": list(invocation.argv),
+        "stdin": str(invocation.stdin or "/dev/null"),
+        "closing_argv": _closing_argv(ready),
+        "secret_names": list(environment.secret_names),
+        "stop_signals": list(kind.stop_signals),
+        "isolation": settings.isolation,
+        "wall_s": ready.wall_s,
+        "silence_s": ready.silence_s,
+        "grace_s": settings.grace_s,
+        "log_bytes": plan.log_bytes,
+        "checkout": str(folder.checkout),
+        "lock": str(folder.lock),
+        "started": str(folder.started),
+        "exit": str(folder.exit),
+        "stop": str(folder.stop),
+        "progress": str(folder.progress),
+        "log": str(folder.log),
+        "out": str(folder.out),
+    }
+
+
+def _closing_argv(ready: Launch) -> list[str]:
+    if ready.plan.role is not Role.WORKER:
+        return []  # nothing of a reviewer's or a responder's checkout is ever kept
+    return ["/bin/sh", "-c", _COMMIT_THE_REST, "commit-the-rest", str(ready.folder.ignore)]

@@ -1,0 +1,352 @@
+"""One run's supervisor: a small process of its own that outlives the dispatcher. Standard library only.
+
+It holds a lock on the run folder for as long as it lives: that lock, not a pid, is what "running" means. It starts the
+agent, keeps its log under a cap, notes progress, enforces the limits, ends the whole process tree, commits
+what the agent left uncommitted, and writes `exit.json` once, atomically. The order and every path come from one file.
+"""
+
+# ruff: noqa: PTH105, PTH110, PTH116, PTH120, PTH123
+import errno
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Mapping
+
+from dispatcher.runs import proctree, spawn
+from dispatcher.runs.runlock import take_lock
+from dispatcher.runs.runlog import CappedLog
+
+LOCK_IS_TAKEN = 75
+"""Exit code of a supervisor that found another one at work."""
+
+_LOOK_S = 0.2
+_CLOSING_S = 60.0
+_GONE_S = 10.0
+_OUTPUT_FACTOR = 50
+_PROGRESS_NOTE_S = 1.0
+_CHUNKS_PER_LOOK = 64
+
+
+def main(order_path: str) -> int:
+    """Take the run's lock, go into the background, supervise. Returns in the foreground process only."""
+    with open(order_path, encoding="utf-8") as file:
+        order = Order(json.load(file))
+    if take_lock(order.lock_path) is None:
+        return LOCK_IS_TAKEN
+    if os.path.exists(order.started_path) or os.path.exists(order.exit_path):
+        return 0
+    if os.fork():
+        return 0  # the child goes on with the lock: it belongs to the open file, not to a process
+    os.chdir("/")
+    Supervisor(order).run()
+    os._exit(0)
+
+
+class Order:
+    """What `run.json` says. Times in seconds, sizes in bytes."""
+
+    def __init__(self, fields: dict[str, object]) -> None:
+        self.run_id = _text(fields, "run_id")
+        self.mark = _text(fields, "mark")
+        self.argv = _texts(fields, "argv")
+        self.closing_argv = _texts(fields, "closing_argv")
+        self.secret_names = set(_texts(fields, "secret_names"))
+        self.stop_signals = [int(signal.Signals[name]) for name in _texts(fields, "stop_signals")]
+        self.isolation = _text(fields, "isolation")
+        self.checkout = _text(fields, "checkout")
+        self.stdin_path = _text(fields, "stdin")
+        self.wall_s = _number(fields, "wall_s")
+        self.silence_s = _number(fields, "silence_s")
+        self.grace_s = _number(fields, "grace_s")
+        self.log_bytes = int(_number(fields, "log_bytes"))
+        self.lock_path = _text(fields, "lock")
+        self.started_path = _text(fields, "started")
+        self.exit_path = _text(fields, "exit")
+        self.stop_path = _text(fields, "stop")
+        self.progress_path = _text(fields, "progress")
+        self.log_path = _text(fields, "log")
+        self.out_path = _text(fields, "out")
+
+
+class Supervisor:
+    """The single-threaded loop around one agent."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.log = CappedLog(order.log_path, order.log_bytes)
+        self.output_read, self.output_write = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.output_read, False)
+        self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.child: spawn.Spawned | None = None
+        self.isolation_used = spawn.PLAIN
+        self.exit_code: int | None = None
+        self.began_at = time.time()
+        self.began_s = self.heard_s = time.monotonic()
+        self.noted_s = 0.0
+        self.out_seen = _modified(order.out_path)
+        self.because = ""
+        self.detail = ""
+        self.signalled_to_stop = False
+        self.pending_signals: list[int] = []
+        self.next_signal_s = 0.0
+
+    def run(self) -> None:
+        """The whole life of the run; whatever happens, `exit.json` is written."""
+        try:
+            self._listen()
+            self._supervise()
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like a run that never ends
+            self._conclude("lost", f"the supervisor failed: {type(error).__name__}: {error}")
+        self._end_everything()
+        self._close_work()
+        self._drain()
+        self.log.close()
+        self._write_exit()
+
+    # --- the agent's life
+
+    def _supervise(self) -> None:
+        spawn.become_subreaper()
+        self._read_stop_request()
+        if self.because:
+            return
+        if not self._start(self.order.argv, dict(os.environ), self.order.stdin_path, note=True):
+            return
+        while self.exit_code is None:
+            self._wait_a_little()
+            self._drain()
+            self._collect()
+            if self.exit_code is None:
+                self._judge(time.monotonic())
+        if not self.because:
+            self._conclude("exited", "")
+
+    def _start(self, argv: list[str], environment: dict[str, str], stdin_path: str, *, note: bool) -> bool:
+        program = spawn.Program(argv, environment, self.order.checkout, stdin_path, self.output_write)
+        self.child = spawn.spawn(program, self.order.isolation)
+        self.exit_code = None
+        if note:
+            self.isolation_used = "namespace" if self.child.has_namespace else "plain"
+            self._write_started(self.child.pid)
+            self.began_s = self.heard_s = time.monotonic()
+        why = self.child.release()
+        if why:
+            self._conclude("could-not-start", why)
+        return not why
+
+    def _judge(self, now_s: float) -> None:
+        """Look whether a limit is reached or a stop is asked, and send what is due."""
+        self._read_stop_request()
+        if not self.because:
+            self._check_limits(now_s)
+        if self.because and now_s >= self.next_signal_s:
+            self._press(now_s)
+
+    def _check_limits(self, now_s: float) -> None:
+        order = self.order
+        if now_s - self.began_s >= order.wall_s:
+            self._begin_ending("timed-out", f"the limit of {order.wall_s:g} s was over")
+        elif now_s - self.heard_s >= order.silence_s:
+            self._begin_ending(
+                "stalled", f"silent for {now_s - self.heard_s:.0f} s, the limit is {order.silence_s:g} s"
+            )
+        elif self.log.total_bytes > order.log_bytes * _OUTPUT_FACTOR:
+            self._begin_ending("output-too-large", f"printed {self.log.total_bytes} bytes")
+
+    def _begin_ending(self, because: str, detail: str) -> None:
+        self._conclude(because, detail)
+        self.pending_signals = list(self.order.stop_signals)
+        self.next_signal_s = 0.0
+
+    def _press(self, now_s: float) -> None:
+        """Send the next signal of the ladder; after the last one KILL, as often as it takes."""
+        if self.pending_signals:
+            self._signal_tree(self.pending_signals.pop(0))
+            self.next_signal_s = now_s + self.order.grace_s
+        else:
+            self._signal_tree(signal.SIGKILL)
+            self.next_signal_s = now_s + _LOOK_S
+
+    def _read_stop_request(self) -> None:
+        """Begin to end the run when a stop is asked; "at once" leaves out what is still pending before KILL."""
+        try:
+            with open(self.order.stop_path, encoding="utf-8") as file:
+                request = json.load(file)
+        except (OSError, ValueError):
+            request = {"why": "the supervisor was told to end"} if self.signalled_to_stop else None
+        if request is None:
+            return
+        if not self.because:
+            self._begin_ending("stopped", str(request.get("why", "")))
+        if request.get("at_once") and self.pending_signals:
+            self.pending_signals.clear()
+            self.next_signal_s = 0.0
+
+    # --- processes
+
+    def _listen(self) -> None:
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, self._remember_stop)
+
+    def _remember_stop(self, *_: object) -> None:
+        self.signalled_to_stop = True
+
+    def _wait_a_little(self) -> None:
+        poll = select.poll()
+        poll.register(self.output_read, select.POLLIN)
+        poll.register(self.wake_read, select.POLLIN)
+        for descriptor, _ in poll.poll(_LOOK_S * 1000):
+            if descriptor == self.wake_read:
+                _read_available(self.wake_read)
+
+    def _collect(self) -> None:
+        """Take in every dead child; the one that matters leaves its exit code."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self.child and pid == self.child.pid:
+                self.exit_code = spawn.exit_code_of(status)
+
+    def _signal_tree(self, signum: int) -> None:
+        if self.child and self.child.has_namespace:
+            # Its init hands INT and TERM on; KILL of the init ends the namespace, which no process in it survives.
+            os.kill(self.child.pid, signum)
+            return
+        for process in self._find_tree():
+            proctree.send_signal(process, signum)
+
+    def _find_tree(self) -> list[proctree.Process]:
+        mine = {p.pid: p for p in proctree.find_descendants(os.getpid())}
+        mine.update({p.pid: p for p in proctree.find_marked(self.order.mark) if p.pid != os.getpid()})
+        return list(mine.values())
+
+    def _end_everything(self) -> None:
+        left = proctree.kill_until_gone(self._find_tree, _GONE_S, self._collect)
+        if left:
+            self.detail = f"{self.detail}; {left} processes could not be killed".strip("; ")
+
+    def _close_work(self) -> None:
+        """Commit what the agent left uncommitted: in its own environment, without its secrets, for a minute at most."""
+        if not self.order.closing_argv or self.because in {"could-not-start", ""} or self.child is None:
+            return
+        exit_code = self.exit_code
+        environment = {k: v for k, v in os.environ.items() if k not in self.order.secret_names}
+        deadline_s = time.monotonic() + _CLOSING_S
+        try:
+            self._start(self.order.closing_argv, environment, os.devnull, note=False)
+            while self.exit_code is None and time.monotonic() < deadline_s:
+                self._wait_a_little()
+                self._drain()
+                self._collect()
+        except OSError as error:
+            self.detail = f"{self.detail}; uncommitted work may be lost: {error}".strip("; ")
+        self._end_everything()
+        self.exit_code = exit_code
+
+    # --- what is written
+
+    def _conclude(self, because: str, detail: str) -> None:
+        self.because = self.because or because
+        self.detail = self.detail or detail
+
+    def _drain(self) -> None:
+        before = self.log.total_bytes
+        for _ in range(_CHUNKS_PER_LOOK):
+            chunk = _read_available(self.output_read)
+            if not chunk:
+                break
+            self.log.write(chunk)
+        seen = _modified(self.order.out_path)
+        if self.log.total_bytes == before and seen == self.out_seen:
+            return
+        self.out_seen = seen
+        self.heard_s = time.monotonic()
+        if self.heard_s - self.noted_s >= _PROGRESS_NOTE_S:
+            self.noted_s = self.heard_s
+            with open(self.order.progress_path, "w", encoding="ascii") as file:
+                file.write(repr(time.time()))
+
+    def _write_started(self, pid: int) -> None:
+        supervisor, agent = proctree.load_process(os.getpid()), proctree.load_process(pid)
+        fields = {
+            "at": self.began_at,
+            "boot_id": proctree.load_boot_id(),
+            "isolation": self.isolation_used,
+            "supervisor": [supervisor.pid, supervisor.started_ticks] if supervisor else [],
+            "agent": [agent.pid, agent.started_ticks] if agent else [],
+        }
+        write_atomically(self.order.started_path, fields, durable=False)
+
+    def _write_exit(self) -> None:
+        fields = {
+            "run_id": self.order.run_id,
+            "because": self.because,
+            "detail": self.detail,
+            "exit_code": self.exit_code,
+            "started_at": self.began_at,
+            "ended_at": time.time(),
+            "isolation": self.isolation_used,
+            "output_bytes": self.log.total_bytes,
+        }
+        write_atomically(self.order.exit_path, fields, durable=True)
+
+
+def write_atomically(path: str, fields: Mapping[str, object], *, durable: bool) -> None:
+    """Write JSON so that a reader sees all of it or none; `durable` also survives a power cut."""
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(fields, file)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    os.replace(temporary, path)
+    if durable:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def _read_available(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65_536)
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            return b""
+        raise
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _text(fields: dict[str, object], name: str) -> str:
+    value = fields[name]
+    if not isinstance(value, str):
+        raise TypeError(f"run.json: {name} must be a string")
+    return value
+
+
+def _texts(fields: dict[str, object], name: str) -> list[str]:
+    value = fields[name]
+    if not isinstance(value, list):
+        raise TypeError(f"run.json: {name} must be a list")
+    return [str(entry) for entry in value]
+
+
+def _number(fields: dict[str, object], name: str) -> float:
+    value = fields[name]
+    if not isinstance(value, int | float):
+        raise TypeError(f"run.json: {name} must be a number")
+    return float(value)

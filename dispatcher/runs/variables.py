@@ -1,0 +1,130 @@
+"""What a prompt can name. The engine's context, parsed once, becomes one text per variable."""
+
+from collections.abc import Mapping, Sequence
+
+from dispatcher.core.model import Role
+from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.quoting import DIFF_LIMIT_CHARS, clean, plain_inline, quote_block, quote_inline
+
+VARIABLES = (
+    "attempt",
+    "author",
+    "base",
+    "branch",
+    "check_command",
+    "checkout",
+    "comments",
+    "diff",
+    "diff_stat",
+    "head",
+    "issue",
+    "mention",
+    "outcome_file",
+    "outcome_schema",
+    "pull",
+    "repair_error",
+    "repair_outcome",
+    "repo",
+    "repo_rules",
+    "role",
+    "round",
+    "rules",
+    "run_id",
+    "task",
+    "title",
+    "told",
+    "withheld",
+)
+"""Every name that a template may use; docs/reference lists them."""
+
+
+def render_variables(
+    context: Mapping[str, object], folder: RunFolder, role: Role, rules: str
+) -> dict[str, str]:
+    """One text per name in `VARIABLES`. Keys that the context lacks become empty texts; nothing here is read as a template again."""
+    own = {
+        name: plain_inline(_text(context, name))
+        for name in ("attempt", "base", "branch", "head", "repo", "round", "run_id", "task")
+    }
+    return own | {
+        "author": _login(_text(context, "author")),
+        "check_command": quote_inline(_text(context, "check_command")),
+        "checkout": str(folder.checkout),
+        "comments": _render_comments(context.get("comments")),
+        "diff": quote_block(
+            _text(context, "diff"), by="The diff", language="diff", limit_chars=DIFF_LIMIT_CHARS
+        ),
+        "diff_stat": quote_block(_text(context, "diff_stat"), by="Changed files"),
+        "issue": _render_item(context, "issue_body", "title", "Issue"),
+        "mention": quote_block(_text(context, "mention"), by=f"What {_asker(context)} wrote"),
+        "outcome_file": str(folder.outcome),
+        "outcome_schema": str(folder.schema),
+        "pull": _render_item(context, "pull_body", "pull_title", "Pull request"),
+        "repair_error": quote_block(_text(context, "repair_error"), by="What is wrong with it"),
+        "repair_outcome": quote_block(
+            _text(context, "repair_outcome"),
+            by="The outcome file as it is",
+            language="json",
+            limit_chars=20_000,
+        ),
+        "repo_rules": clean(_text(context, "repo_rules")).strip(),
+        "role": role.value,
+        "rules": rules,
+        "title": quote_inline(_text(context, "title")),
+        "told": _render_told(context.get("told")),
+        "withheld": _render_withheld(context.get("withheld_comments")),
+    }
+
+
+def _text(context: Mapping[str, object], name: str) -> str:
+    value = context.get(name)
+    return "" if value is None else str(value)
+
+
+def _login(login: str) -> str:
+    name = plain_inline(login).lstrip("@")
+    return f"@{name}" if name else ""
+
+
+def _asker(context: Mapping[str, object]) -> str:
+    return _login(_text(context, "mention_author")) or "the person"
+
+
+def _render_item(context: Mapping[str, object], body: str, title: str, kind: str) -> str:
+    heading = plain_inline(_text(context, title))
+    whole = f"Title: {heading}\n\n{_text(context, body)}" if heading else _text(context, body)
+    who = _login(_text(context, "author")) if kind == "Issue" else ""
+    return quote_block(whole, by=f"{kind} by {who}" if who else kind)
+
+
+def _render_comments(comments: object) -> str:
+    if not isinstance(comments, Sequence) or isinstance(comments, str):
+        return ""
+    blocks = [_render_comment(entry) for entry in comments if isinstance(entry, Mapping)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _render_comment(comment: Mapping[str, object]) -> str:
+    by = f"Comment by {_login(_text(comment, 'author')) or 'an unknown person'}"
+    if at := plain_inline(_text(comment, "at")):
+        by += f", {at}"
+    if path := plain_inline(_text(comment, "path")):
+        line = plain_inline(_text(comment, "line"))
+        by += f", on {quote_inline(path + (f':{line}' if line else ''))}"
+    return quote_block(_text(comment, "body"), by=by)
+
+
+def _render_told(told: object) -> str:
+    if isinstance(told, str):
+        told = [told]
+    if not isinstance(told, Sequence):
+        return ""
+    blocks = [quote_block(str(text), by=f"Point {number}") for number, text in enumerate(told, 1)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _render_withheld(count: object) -> str:
+    if not isinstance(count, int) or count < 1:
+        return ""
+    what = "1 comment was" if count == 1 else f"{count} comments were"
+    return f"({what} left out: written by people without access to this repository.)"
