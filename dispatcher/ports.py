@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from dispatcher.core.effects import CommentKind, Effect
+from dispatcher.core.effects import AnyEffect, CommentKind, Effect
 from dispatcher.core.events import Event
 from dispatcher.core.model import (
     Finding,
@@ -255,7 +255,7 @@ class StoredEffect:
 
     id: int
     task: ItemKey
-    effect: Effect
+    effect: AnyEffect
     tries: int
     retry_at: datetime | None
     sent_at: datetime | None
@@ -280,6 +280,7 @@ class Decided:
     """One decision, to be committed in one transaction with its effects.
 
     `run_reserved` is inserted as a reserved run; `run_ended` names a run that is over with this decision.
+    `cancels_pending`: what earlier decisions on the task still had to do is crossed off first.
     """
 
     task: Task
@@ -291,6 +292,7 @@ class Decided:
     at: datetime
     run_ended: str = ""
     run_reserved: LiveRun | None = None
+    cancels_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +364,10 @@ class Journal(Cursors, Protocol):
         """Count a failure; returns the number of tries so far. `retry_at` None: given up."""
         ...
 
+    def postpone(self, effect_id: int, why: str, retry_at: datetime) -> None:
+        """Try again later without counting a failure (an outage, a spent quota)."""
+        ...
+
     def cancel_effects(self, task: ItemKey, why: str) -> None:
         """Cross off everything that the task still has pending."""
         ...
@@ -390,8 +396,12 @@ class Journal(Cursors, Protocol):
         """The run is over; its slot is free."""
         ...
 
-    def heard(self, versions: Sequence[str], task: ItemKey, at: datetime) -> tuple[str, ...]:
-        """Remember these comment versions; returns those that were new."""
+    def load_unheard(self, versions: Sequence[str], task: ItemKey) -> tuple[str, ...]:
+        """Those of the comment versions that were not marked as heard, in the order given."""
+        ...
+
+    def mark_heard(self, versions: Sequence[str], task: ItemKey, at: datetime) -> None:
+        """Remember these comment versions: what they asked for is in the journal."""
         ...
 
     def load_decisions(self, task: ItemKey, limit: int = 20) -> tuple[DecisionRecord, ...]:

@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from dispatcher.core import events as e
+from dispatcher.core.intake import Heard, HeardKind
 from dispatcher.core.model import (
     Ask,
     Ci,
-    Command,
-    Comment,
     Item,
     LabelEvent,
     Mergeable,
@@ -39,17 +38,6 @@ TURN_STAGES = {
 
 LIVE_STAGES = frozenset({Stage.WORKING, Stage.REVIEWING, Stage.REWORKING})
 UNLABELLED_STAGES = frozenset({Stage.NEW, Stage.ASKED, Stage.ANSWERING})
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A new comment that is meant for the bot, by somebody who may ask."""
-
-    comment: Comment
-    kind: str  # mention, command, trigger
-    command: Command | None = None
-    wants_resume: bool = False
-    on_pull: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +104,7 @@ def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[
         *_stage_events(task, snapshot, eyes),
         *_edits(task, snapshot, eyes),
         *_pull_events(task, snapshot.pull, eyes, now),
-        *_spoken(task, eyes),
+        *_spoken(snapshot, eyes),
     )
 
 
@@ -360,19 +348,19 @@ def _waited_long(task: Task, now: datetime) -> bool:
     return since is not None and now - since > timedelta(seconds=task.limits.ci_wait_s)
 
 
-def _spoken(task: Task, eyes: Eyes) -> tuple[e.Event, ...]:
+def _spoken(snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
     """Commands and triggers each count; of several mentions the newest stands for all (the prompt shows the thread)."""
     found: list[e.Event] = []
-    mentions = [heard for heard in eyes.heard if heard.kind == "mention"]
     for heard in eyes.heard:
-        if heard.kind == "command" and heard.command is not None:
-            found.append(e.CommandGiven(heard.command, heard.comment.author, heard.comment.body))
-        elif heard.kind == "trigger":
-            found.append(e.Triggered(heard.comment.author, heard.wants_resume, heard.comment.body))
+        said = heard.comment
+        if heard.kind is HeardKind.COMMAND and heard.command is not None:
+            found.append(e.CommandGiven(heard.command, said.author, said.body))
+        elif heard.kind is HeardKind.TRIGGER:
+            found.append(e.Triggered(said.author, heard.wants_resume, said.body))
+    mentions = [heard.comment for heard in eyes.heard if heard.kind is HeardKind.MENTION]
     if mentions:
-        newest = max(mentions, key=lambda heard: (heard.comment.created_at, heard.comment.id))
-        said = newest.comment
-        ask = Ask(said.id, said.author, said.edited_at or said.created_at, on_pull=newest.on_pull)
-        found.append(e.Mentioned(ask, said.body))
-    del task
+        newest = max(mentions, key=lambda comment: (comment.created_at, comment.id))
+        on_pull = snapshot.pull is not None and newest in snapshot.pull.item.comments
+        ask = Ask(newest.id, newest.author, newest.edited_at or newest.created_at, on_pull)
+        found.append(e.Mentioned(ask, newest.body))
     return tuple(found)

@@ -29,10 +29,8 @@ def stage_order(task: Task, rules: RepoRules, bot_login: str, status_text: str) 
     issue_key = None if task.began_as_pull else task.key
     pull_key = ItemKey(task.key.repo_id, task.pull) if task.pull else None
     front = _front_order(task, task.front, rules, bot_login)
-    if pull_key is None:
-        issue, pull = front, None
-    else:
-        issue, pull = (_issue_behind(task, issue_key, rules, bot_login) if issue_key else None), front
+    behind = _issue_behind(task, issue_key, rules, bot_login) if issue_key and pull_key else None
+    issue, pull = (behind, front) if pull_key else (front, None)
     return StageOrder(task.repo, issue, pull, status_text, task.key, task.status_comment_id)
 
 

@@ -37,9 +37,10 @@ class Jobs:
         """The result, once; raises what the work raised."""
         return self._running.pop(effect_id).result()
 
-    def forget(self, effect_id: int) -> None:
-        """The effect was crossed off; whatever the work still finds means nothing."""
-        self._running.pop(effect_id, None)
+    def keep_only(self, effect_ids: set[int]) -> None:
+        """Forget work whose effect was crossed off meanwhile; whatever it still finds means nothing."""
+        for effect_id in self._running.keys() - effect_ids:
+            del self._running[effect_id]
 
     def settle(self, timeout_s: float) -> bool:
         """Wait until everything under way is done; False if it is not by then."""

@@ -1,0 +1,114 @@
+"""What became of the runs: outcomes, deaths and time-outs become events; nothing is lost because a tick was late."""
+
+import logging
+
+from dispatcher.core.effects import StartRun
+from dispatcher.core.errors import DispatcherError, RetryLater
+from dispatcher.core.events import (
+    Event,
+    OutcomeMalformed,
+    RunCancelled,
+    RunDied,
+    RunStalled,
+    RunTimedOut,
+    StartFailed,
+    WorkDelivered,
+)
+from dispatcher.core.model import Task
+from dispatcher.core.policy import wall_limit_s
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.ledger import apply
+from dispatcher.engine.looking import Watcher
+from dispatcher.ports import RunRecord, RunReport
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """Reads the run folders of live runs and decides what their end means."""
+
+    def __init__(self, desk: Desk, watcher: Watcher) -> None:
+        self._desk = desk
+        self._watcher = watcher
+
+    def collect(self) -> None:
+        """Look at every live run once; one that cannot be read now is looked at again in the next tick."""
+        for record in self._desk.journal.load_live_runs():
+            try:
+                self._collect_one(record)
+            except RetryLater as error:
+                log.warning("collect run=%s postponed: %s", record.run.id, error)
+            except DispatcherError as error:
+                self._desk.journal.note(record.task, f"run {record.run.id}: {error}", self._desk.clock.now())
+                log.exception("collect run=%s failed", record.run.id)
+
+    def _collect_one(self, record: RunRecord) -> None:
+        desk, run_id = self._desk, record.run.id
+        report = desk.runs.report(run_id)
+        task = desk.journal.load_task(record.task)
+        is_awaited = task is not None and task.run is not None and task.run.id == run_id
+        if report.state == "running":
+            self._is_running(record, is_awaited=is_awaited)
+        elif report.state == "absent":
+            self._is_absent(record, task, is_awaited=is_awaited)
+        elif task is None or not is_awaited:
+            desk.runs.reap(run_id)
+            desk.journal.mark_run_ended(run_id, desk.clock.now(), "superseded", report.cost_usd)
+            desk.agenda.touch(record.task)
+        else:
+            self._has_ended(record, report, task)
+
+    def _is_running(self, record: RunRecord, *, is_awaited: bool) -> None:
+        if record.state == "reserved":
+            self._desk.journal.mark_run_started(record.run.id, self._desk.clock.now())
+        if not is_awaited:
+            self._desk.runs.stop(record.run.id, "nobody waits for it")
+
+    def _is_absent(self, record: RunRecord, task: Task | None, *, is_awaited: bool) -> None:
+        """Reserved, and not started: fine while the start is still to be done; else it will never come."""
+        pending = any(
+            isinstance(stored.effect, StartRun) and stored.effect.run.id == record.run.id
+            for stored in self._desk.journal.load_effects()
+        )
+        if pending:
+            return
+        if is_awaited and task is not None:
+            apply(
+                self._desk, task, RunCancelled(record.run.id, "it was never started"), run_ended=record.run.id
+            )
+        else:
+            self._desk.journal.mark_run_ended(record.run.id, self._desk.clock.now(), "never started")
+            self._desk.agenda.touch(record.task)
+
+    def _has_ended(self, record: RunRecord, report: RunReport, task: Task) -> None:
+        """The item is read again before a verdict or an answer is acted on: a person may have been quicker."""
+        desk = self._desk
+        desk.runs.reap(report.run_id)
+        event = self._event_of(record, report, task)
+        if not isinstance(event, WorkDelivered):
+            self._watcher.inspect(task.key)
+            task = desk.journal.load_task(record.task) or task
+        task = apply(desk, task, event, run_ended=report.run_id)
+        desk.journal.mark_run_ended(report.run_id, desk.clock.now(), type(event).__name__, report.cost_usd)
+        if not isinstance(event, WorkDelivered):
+            self._watcher.observe_again(task)
+
+    def _event_of(self, record: RunRecord, report: RunReport, task: Task) -> Event:
+        """What the run's end means. A valid outcome counts even if the agent hung afterwards and was ended."""
+        run_id = report.run_id
+        if report.ended_because == "stopped":
+            return RunCancelled(run_id, report.detail or "stopped")
+        if report.ended_because == "could-not-start":
+            return StartFailed(run_id, report.detail)
+        outcome = self._desk.runs.load_outcome(run_id, record.run.role)
+        if not isinstance(outcome, OutcomeMalformed):
+            return outcome
+        match report.ended_because:
+            case "timed-out":
+                return RunTimedOut(run_id, wall_limit_s(record.run.role, task))
+            case "stalled":
+                return RunStalled(run_id, task.limits.silence_s)
+            case "exited":
+                return outcome
+            case _:
+                return RunDied(run_id, report.detail or report.ended_because or "its supervisor is gone")

@@ -1,0 +1,62 @@
+"""What every part of the engine shares: the ports, and the little that is known of the world between two ticks."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dispatcher.core.model import ItemKey, Person, Snapshot, Task
+from dispatcher.core.rules import Caps, RepoRules
+from dispatcher.engine.agenda import Agenda
+from dispatcher.engine.jobs import Jobs
+from dispatcher.ports import Clock, Forge, Intake, Journal, Repo, Runs, Words, Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the loop itself needs. Times in seconds."""
+
+    rules: tuple[RepoRules, ...]
+    caps: Caps = field(default_factory=Caps)
+    instance: str = "one"
+    sweep_s: float = 1800.0
+    repos_refresh_s: float = 1800.0
+    busy_tick_s: float = 1.0
+    idle_tick_s: float = 15.0
+    mergeable_wait_s: float = 5.0
+    ci_look_s: float = 60.0
+
+
+@dataclass(slots=True)
+class Desk:
+    """Ports and short-lived knowledge. Whatever matters after a restart is in the journal or on the forge."""
+
+    settings: EngineSettings
+    clock: Clock
+    forge: Forge
+    journal: Journal
+    runs: Runs
+    workspaces: Workspaces
+    words: Words
+    jobs: Jobs = field(default_factory=Jobs)
+    agenda: Agenda = field(default_factory=Agenda)
+    bot: Person | None = None
+    intake: Intake | None = None
+    repos: dict[int, Repo] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+    snapshots: dict[ItemKey, Snapshot] = field(default_factory=dict)
+    look_alarms: dict[ItemKey, datetime] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)
+    writes_in_flight: set[str] = field(default_factory=set)
+    forge_reached_at: datetime | None = None
+    is_draining: bool = False
+    kills_on_stop: bool = False
+    stop_asked: bool = False
+
+    @property
+    def me(self) -> Person:
+        """The bot account; known once `connect` went well."""
+        assert self.bot is not None
+        return self.bot
+
+    def repo_of(self, task: Task) -> Repo | None:
+        """The task's repository, if it is configured and usable now."""
+        return self.repos.get(task.key.repo_id)

@@ -1,0 +1,144 @@
+"""Who runs next: policy's answers become dispatches, holds and limits."""
+
+import secrets
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from dispatcher.core.events import Dispatched, Event, HeadUnchecked, RunVanished
+from dispatcher.core.model import HoldKind, ItemKey, LiveRun, Stage, Task
+from dispatcher.core.policy import (
+    ROLE_OF,
+    LiveCount,
+    Situation,
+    choose_next,
+    limit_reached,
+    why_no_slot,
+    why_waiting,
+)
+from dispatcher.engine.agenda import SLOT_HOLDS
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.ledger import apply, with_limits
+from dispatcher.ports import RunRecord
+
+HOUR = timedelta(hours=1)
+_NOBODY = ItemKey(0, 0)
+
+
+class Starter:
+    """Gives free slots to the tasks that wait for one, fairest first."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._last_batch_at: datetime | None = None
+
+    def dispatch(self) -> None:
+        """Look at every task that may have changed; start what may start, and write down why the others wait."""
+        situation = self.situation()
+        now = self._desk.clock.now()
+        ready: list[Task] = []
+        for key in self._desk.agenda.take_due(now, slot_is_free=self._slot_is_free(situation, now)):
+            task = self._desk.journal.load_task(key)
+            if task is not None and (waiting := self._prepare(with_limits(self._desk, task), situation, now)):
+                ready.append(waiting)
+        self._start_batch(ready, situation, now)
+
+    def _prepare(self, task: Task, situation: Situation, now: datetime) -> Task | None:
+        """Settle what needs no slot (limits, an unchecked head, a run that vanished); the task if it wants a slot."""
+        if event := self._overdue(task, situation):
+            apply(self._desk, task, event)
+            return None
+        hold = why_waiting(task, situation, now)
+        if hold is None or hold.kind in SLOT_HOLDS:
+            return task
+        if hold != task.hold:
+            self._desk.journal.save_task(replace(task, hold=hold))
+        self._desk.agenda.park(task.key, hold)
+        return None
+
+    def _overdue(self, task: Task, situation: Situation) -> Event | None:
+        """The watchdog: what must be decided now because nobody else will (spec invariant 9)."""
+        if str(task.key) in situation.in_flight or any(live.task == str(task.key) for live in situation.live):
+            return None
+        if task.stage in {Stage.WORKING, Stage.REWORKING, Stage.ANSWERING} or (
+            task.stage is Stage.REVIEWING and (task.run is not None or task.approved_head != task.head)
+        ):
+            return RunVanished()
+        if (
+            task.stage in {Stage.NEEDS_REVIEW, Stage.REVIEWING}
+            and task.head
+            and task.checked_head != task.head
+        ):
+            return HeadUnchecked(task.head)
+        return limit_reached(task) if task.stage in ROLE_OF else None
+
+    def _start_batch(self, ready: list[Task], situation: Situation, now: datetime) -> None:
+        started = False
+        while ready:
+            going = [task for task in ready if why_no_slot(task, situation, now) is None]
+            chosen = choose_next(going, situation)
+            if chosen is None:
+                break
+            ready.remove(chosen)
+            situation = self._start(chosen, situation, now)
+            started = True
+        for task in ready:
+            self._park_for_slot(task, situation, now)
+        if started:
+            self._last_batch_at = now
+
+    def _start(self, task: Task, situation: Situation, now: datetime) -> Situation:
+        role = ROLE_OF[task.stage]
+        agent = situation.rules[task.repo].agent_for(role)
+        run = LiveRun(_run_id(task, str(role)), role, agent, task.head, now)
+        apply(self._desk, replace(task, hold=None), Dispatched(run))
+        live = (*situation.live, LiveCount(str(task.key), task.repo, role))
+        return replace(situation, live=live, dispatched_last_hour=situation.dispatched_last_hour + 1)
+
+    def _park_for_slot(self, task: Task, situation: Situation, now: datetime) -> None:
+        hold = why_no_slot(task, situation, now)
+        if hold is None:
+            return
+        self._desk.agenda.park(task.key, hold)
+        if task.hold is None or task.hold.kind is not hold.kind:
+            self._desk.journal.save_task(replace(task, hold=hold))
+
+    # ------------------------------------------------------------ the situation
+
+    def situation(self) -> Situation:
+        """Everything outside a task that decides whether it may run now."""
+        desk, now = self._desk, self._desk.clock.now()
+        live = desk.journal.load_live_runs()
+        return Situation(
+            caps=desk.settings.caps,
+            rules={repo.full_name: repo.rules for repo in desk.repos.values()},
+            bot=desk.me,
+            live=tuple(_count(record) for record in live),
+            in_flight=frozenset(desk.in_flight),
+            dispatched_last_hour=desk.journal.count_dispatches_since(now - HOUR),
+            last_dispatch_at=self._last_batch_at,
+            quota=desk.forge.quota_hold(),
+            is_draining=desk.is_draining,
+            troubles=desk.troubles,
+        )
+
+    def _slot_is_free(self, situation: Situation, now: datetime) -> bool:
+        """Whether any task at all could start: else those that wait for a slot need no look."""
+        nobody = Task(key=_NOBODY, repo="", stage=Stage.NEEDS_REVIEW)
+        hold = why_no_slot(nobody, situation, now)
+        return hold is None or hold.kind not in {
+            HoldKind.CAP,
+            HoldKind.RUNS_PER_HOUR,
+            HoldKind.BATCH_PAUSE,
+            HoldKind.QUOTA,
+            HoldKind.DRAINING,
+        }
+
+
+def _count(record: RunRecord) -> LiveCount:
+    return LiveCount(str(record.task), record.repo, record.run.role)
+
+
+def _run_id(task: Task, role: str) -> str:
+    """Readable in a process list, unique for ever: repository, number, role, a random part."""
+    name = task.repo.rpartition("/")[2].lower()[:24]
+    return f"{name}-{task.key.number}-{role}-{secrets.token_hex(4)}"

@@ -1,0 +1,321 @@
+"""Performs effects: in order per task, one task's trouble never another's. One `match` over all of them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from dispatcher.core.claims import rival, why_claim_fails
+from dispatcher.core.effects import (
+    CheckHead,
+    Claim,
+    Effect,
+    Harvest,
+    KeepResult,
+    OpenPull,
+    PostComment,
+    PostReview,
+    Push,
+    Rebase,
+    ShowStage,
+    StartRun,
+    StopRun,
+)
+from dispatcher.core.errors import ClaimLost, DispatcherError, NeedsPerson, QuotaSpent, RetryLater
+from dispatcher.core.events import CheckPassed, ClaimRefused, EffectRefused, Event, PullOpened, PushRefused
+from dispatcher.core.model import Snapshot, Stage, Task
+from dispatcher.core.observe import learn
+from dispatcher.engine.briefing import Briefer
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.display import people_to_hand_to, stage_order
+from dispatcher.engine.jobs import Work
+from dispatcher.engine.ledger import apply
+from dispatcher.engine.looking import Watcher
+from dispatcher.ports import ClaimOrder, HarvestOrder, PullOrder, Repo, ReviewOrder, StoredEffect, Written
+
+JOB_EFFECTS = (Harvest, CheckHead)
+"""Effects that write nothing outside: while they are under way the item can be looked at as usual."""
+
+MAX_TRIES = 3
+"""Spec section 9: three failures of one kind, and a person must look."""
+
+BACKOFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+
+log = logging.getLogger(__name__)
+
+
+class NotYet(Exception):
+    """The effect waits for something of ours (a run that is ending, a job under way); not a failure."""
+
+
+class Executor:
+    """Crosses off what the journal says is to be done."""
+
+    def __init__(self, desk: Desk, watcher: Watcher) -> None:
+        self._desk = desk
+        self._watcher = watcher
+        self._briefer = Briefer(desk, watcher)
+
+    def act(self) -> None:
+        """Perform every pending effect that can be performed now; effects that follow from results are performed too."""
+        tried: set[int] = set()
+        while True:
+            pending = self._desk.journal.load_effects()
+            self._note_in_flight(pending)
+            first = {stored.task: stored for stored in reversed(pending)}
+            ready = [stored for stored in first.values() if stored.id not in tried and self._is_ready(stored)]
+            if not ready:
+                return
+            for stored in sorted(ready, key=lambda one: one.id):
+                tried.add(stored.id)
+                self._attempt(stored)
+
+    def _note_in_flight(self, pending: Sequence[StoredEffect]) -> None:
+        desk = self._desk
+        before = desk.in_flight
+        desk.in_flight = {str(stored.task) for stored in pending}
+        desk.writes_in_flight = {
+            str(stored.task) for stored in pending if not isinstance(stored.effect, JOB_EFFECTS)
+        }
+        desk.jobs.keep_only({stored.id for stored in pending})
+        for task in {stored.task for stored in pending if str(stored.task) not in before}:
+            desk.agenda.touch(task)
+
+    def _is_ready(self, stored: StoredEffect) -> bool:
+        if self._desk.jobs.is_known(stored.id):
+            return self._desk.jobs.is_done(stored.id)
+        return stored.retry_at is None or stored.retry_at <= self._desk.clock.now()
+
+    def _attempt(self, stored: StoredEffect) -> None:
+        """Perform one effect; every way in which it can fail ends here."""
+        desk = self._desk
+        task = desk.journal.load_task(stored.task)
+        repo = desk.repos.get(stored.task.repo_id)
+        if task is None or repo is None:
+            return
+        try:
+            self._finish(stored, self._perform(stored, task, repo))
+        except NotYet:
+            return
+        except ClaimLost as error:
+            self._give_up(stored, task, self._lost(stored.effect, str(error)))
+        except QuotaSpent as error:
+            desk.journal.postpone(stored.id, str(error), error.until or desk.clock.now() + BACKOFF[0])
+        except RetryLater as error:
+            self._fail(stored, task, error, counts=self._forge_answers())
+        except DispatcherError as error:
+            final = isinstance(error, NeedsPerson)
+            self._fail(stored, task, error, counts=True, final=final)
+        except Exception as error:  # one task's accident must not stop the others
+            log.exception("effect failed task=%s effect=%s", task.name, stored.effect.key)
+            self._fail(stored, task, error, counts=True)
+
+    def _finish(self, stored: StoredEffect, events: Sequence[Event]) -> None:
+        desk = self._desk
+        if any(isinstance(event, CheckPassed) and event.run_id for event in events):
+            self._watcher.inspect(stored.task)
+        task = desk.journal.load_task(stored.task)
+        for event in events:
+            task = apply(desk, task, event) if task else None
+        desk.journal.mark_applied(stored.id, desk.clock.now())
+        desk.agenda.touch(stored.task)
+
+    def _fail(
+        self, stored: StoredEffect, task: Task, error: Exception, *, counts: bool, final: bool = False
+    ) -> None:
+        """Count the failure and try later; at the third, or when no trying helps, a person must look."""
+        now = self._desk.clock.now()
+        tries = stored.tries + 1 if counts else stored.tries
+        log.warning("effect task=%s %s try=%d: %s", task.name, stored.effect.key, tries, error)
+        if final or tries >= MAX_TRIES:
+            self._give_up(stored, task, EffectRefused(type(stored.effect).__name__, str(error)))
+            return
+        until = error.until if isinstance(error, RetryLater) and error.until else None
+        retry_at = until or now + BACKOFF[min(tries, len(BACKOFF) - 1)]
+        if counts:
+            self._desk.journal.mark_failed(stored.id, str(error), retry_at)
+        else:
+            self._desk.journal.postpone(stored.id, str(error), retry_at)
+
+    def _give_up(self, stored: StoredEffect, task: Task, event: Event) -> None:
+        """Nothing more of this decision is carried out; the machine says what follows."""
+        self._desk.journal.cancel_effects(stored.task, f"{type(event).__name__}: {stored.effect.key}")
+        ended = task.run.id if task.run and isinstance(event, ClaimRefused) else ""
+        apply(self._desk, task, event, run_ended=ended)
+
+    def _lost(self, effect: Effect, why: str) -> Event:
+        if isinstance(effect, Claim):
+            return ClaimRefused(effect.run.id, why)
+        return PushRefused(why) if isinstance(effect, Push) else EffectRefused(type(effect).__name__, why)
+
+    def _forge_answers(self) -> bool:
+        """Whether the forge was reached lately: a failure during an outage is nobody's fault and is not counted."""
+        reached, now = self._desk.forge_reached_at, self._desk.clock.now()
+        return reached is not None and now - reached < timedelta(seconds=2 * self._desk.settings.idle_tick_s)
+
+    # ------------------------------------------------------------ one match
+
+    def _perform(  # noqa: C901, PLR0912  (one case an effect)
+        self, stored: StoredEffect, task: Task, repo: Repo
+    ) -> Sequence[Event]:
+        """Perform, or begin, one effect; returns what it means for the task. The type checker finds a forgotten case."""
+        effect = stored.effect
+        if not self._desk.jobs.is_known(stored.id):
+            self._desk.journal.mark_sent(stored.id, self._desk.clock.now())
+        match effect:
+            case Claim():
+                return self._claim(effect, task, repo)
+            case ShowStage():
+                return self._show_stage(task, repo)
+            case OpenPull():
+                return self._open_pull(effect, task)
+            case PostReview():
+                return self._post_review(effect, task)
+            case PostComment():
+                return self._post_comment(effect, task)
+            case StopRun():
+                self._desk.runs.stop(effect.run_id, effect.why)
+                return ()
+            case StartRun():
+                return self._slowly(stored, lambda: self._briefer.start_work(effect, task, repo))
+            case Harvest():
+                return self._slowly(stored, lambda: self._harvest_work(effect, task, repo))
+            case CheckHead():
+                return self._slowly(
+                    stored, lambda: lambda: (self._desk.workspaces.check_head(repo, task.base, effect.head),)
+                )
+            case Push():
+                return self._slowly(stored, lambda: self._push_work(effect, repo))
+            case Rebase():
+                return self._slowly(
+                    stored,
+                    lambda: (
+                        lambda: (self._desk.workspaces.rebase(repo, task.base, effect.branch, effect.head),)
+                    ),
+                )
+            case KeepResult():
+                return self._slowly(stored, lambda: self._keep_work(effect, task, repo))
+            case _:
+                assert_never(effect)
+
+    def _slowly(self, stored: StoredEffect, prepare: Callable[[], Work]) -> Sequence[Event]:
+        """Begin the work beside the loop, or collect what it found."""
+        jobs = self._desk.jobs
+        if jobs.is_done(stored.id):
+            return jobs.collect(stored.id)
+        if not jobs.is_known(stored.id):
+            jobs.begin(stored.id, prepare())
+        raise NotYet
+
+    # ------------------------------------------------------------ forge
+
+    def _claim(self, effect: Claim, task: Task, repo: Repo) -> Sequence[Event]:
+        desk, now = self._desk, self._desk.clock.now()
+        order = ClaimOrder(
+            item=effect.item,
+            repo=task.repo,
+            run_id=effect.run.id,
+            instance=desk.settings.instance,
+            expires_at=now + timedelta(seconds=task.limits.claim_expiry_s),
+            status_text=desk.words.status(task, now),
+            status_comment_id=task.status_comment_id,
+        )
+        snapshot = self._with_issue(task, desk.forge.claim(order))
+        eyes = self._watcher.eyes_for(repo, task, snapshot)
+        if why := why_claim_fails(task, effect.run, snapshot, eyes, desk.settings.instance, now):
+            other = rival(snapshot, desk.settings.instance, now)
+            until = other.expires_at if other else None
+            desk.journal.save_task(replace(learn(task, snapshot, eyes), claimed_elsewhere_until=until))
+            raise ClaimLost(why)
+        newest = max(
+            (item.updated_at for item in (snapshot.issue, snapshot.front) if item), default=task.seen_at
+        )
+        self._remember(task, Written(newest, snapshot.status_comment_id))
+        return ()
+
+    def _with_issue(self, task: Task, snapshot: Snapshot) -> Snapshot:
+        """A claim on a pull request reads that back; the issue behind it is as it was seen last."""
+        before = self._desk.snapshots.get(task.key)
+        whole = replace(snapshot, issue=before.issue) if before and snapshot.issue is None else snapshot
+        self._desk.snapshots[task.key] = whole
+        return whole
+
+    def _show_stage(self, task: Task, repo: Repo) -> Sequence[Event]:
+        desk = self._desk
+        has_status = task.status_comment_id is not None or task.stage is Stage.BLOCKED
+        text = desk.words.status(task, desk.clock.now()) if has_status else ""
+        written = desk.forge.show_stage(stage_order(task, repo.rules, desk.me.login, text))
+        handed = (
+            people_to_hand_to(task, repo.rules) if task.stage in {Stage.MERGE_READY, Stage.BLOCKED} else ()
+        )
+        self._remember(replace(task, handed_to=handed), written)
+        return ()
+
+    def _open_pull(self, effect: OpenPull, task: Task) -> Sequence[Event]:
+        body = self._desk.words.pull_body(task)
+        title = effect.title or task.title
+        order = PullOrder(task.repo, effect.branch, effect.base, title, body, effect.key)
+        opened = self._desk.forge.open_pull(order)
+        self._remember(task, Written(opened.updated_at))
+        return (PullOpened(opened.number, opened.head),)
+
+    def _post_review(self, effect: PostReview, task: Task) -> Sequence[Event]:
+        apart = tuple(finding for finding in effect.findings if finding.line is None or not finding.path)
+        inline = tuple(finding for finding in effect.findings if finding not in apart)
+        body = self._desk.words.review(approved=effect.approved, summary=effect.summary, findings=apart)
+        order = ReviewOrder(task.front, task.repo, effect.head, body, inline, effect.key)
+        self._remember(task, self._desk.forge.post_review(order))
+        return ()
+
+    def _post_comment(self, effect: PostComment, task: Task) -> Sequence[Event]:
+        text = self._desk.words.comment(task, effect.kind, effect.text)
+        self._remember(task, self._desk.forge.post_comment(effect.item, task.repo, text, effect.key))
+        return ()
+
+    def _remember(self, task: Task, written: Written) -> None:
+        """Our own write is not news: whatever the lists show up to this moment, we did ourselves."""
+        seen = max(filter(None, (task.seen_at, written.updated_at)), default=None)
+        comment_id = written.status_comment_id or task.status_comment_id
+        self._desk.journal.save_task(replace(task, seen_at=seen, status_comment_id=comment_id))
+
+    # ------------------------------------------------------------ git
+
+    def _harvest_work(self, effect: Harvest, task: Task, repo: Repo) -> Work:
+        order = HarvestOrder(
+            repo=repo,
+            run_id=effect.run_id,
+            checkout=self._desk.runs.folder(effect.run_id) / "checkout",
+            base=task.base,
+            branch=task.branch,
+            start=task.draft_head or task.head,
+            expected=task.head,
+            message=task.pull_title or task.title,
+        )
+        return lambda: (self._desk.workspaces.harvest(order),)
+
+    def _push_work(self, effect: Push, repo: Repo) -> Work:
+        def push() -> Sequence[Event]:
+            self._desk.workspaces.push(repo, effect.branch, effect.head, effect.expected)
+            return ()
+
+        return push
+
+    def _keep_work(self, effect: KeepResult, task: Task, repo: Repo) -> Work:
+        """Wait until the run is gone, then push what it left to a branch of its own."""
+        desk = self._desk
+        if desk.runs.report(effect.run_id).state == "running":
+            raise NotYet
+        checkout = desk.runs.folder(effect.run_id) / "checkout"
+
+        def keep() -> Sequence[Event]:
+            branch = (
+                desk.workspaces.keep(repo, effect.run_id, checkout, task.base) if checkout.exists() else ""
+            )
+            if branch:
+                desk.journal.note(
+                    task.key, f"what run {effect.run_id} did is kept in {branch}", desk.clock.now()
+                )
+            return ()
+
+        return keep

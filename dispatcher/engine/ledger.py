@@ -1,0 +1,62 @@
+"""Event in, decision out, committed. The only caller of the machine."""
+
+import logging
+from dataclasses import replace
+
+from dispatcher.core.effects import StopRun
+from dispatcher.core.events import (
+    CommandGiven,
+    Event,
+    Labelled,
+    Mentioned,
+    PersonApproved,
+    ReviewRequested,
+    Triggered,
+)
+from dispatcher.core.machine import Decision, Verdict, decide
+from dispatcher.core.model import LiveRun, Task
+from dispatcher.engine.desk import Desk
+from dispatcher.ports import Decided
+
+TOLD_ONCE = (Labelled, Mentioned, CommandGiven, Triggered, ReviewRequested, PersonApproved)
+"""Events that a person would ask about: recorded even when they change nothing. What is seen on every look is not."""
+
+log = logging.getLogger(__name__)
+
+
+def apply(desk: Desk, task: Task, event: Event, run_ended: str = "") -> Task:
+    """Decide what the event means and commit it: task, decision, effects and runs in one transaction."""
+    now = desk.clock.now()
+    decision = decide(with_limits(desk, task), event, now)
+    if decision.verdict is Verdict.IGNORED and not run_ended and not isinstance(event, TOLD_ONCE):
+        return task
+    decided = Decided(
+        task=decision.task,
+        stage_before=task.stage,
+        event=event,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        effects=decision.effects,
+        at=now,
+        run_ended=run_ended,
+        run_reserved=_newly_reserved(task, decision),
+        cancels_pending=any(isinstance(effect, StopRun) for effect in decision.effects),
+    )
+    desk.journal.commit(decided)
+    desk.agenda.touch(task.key)
+    if decision.effects:
+        desk.in_flight.add(str(task.key))
+    log.info("decided task=%s %s verdict=%s", task.name, decision.reason, decision.verdict)
+    return decision.task
+
+
+def _newly_reserved(before: Task, decision: Decision) -> LiveRun | None:
+    after = decision.task.run
+    is_new = after is not None and (before.run is None or before.run.id != after.id)
+    return after if is_new else None
+
+
+def with_limits(desk: Desk, task: Task) -> Task:
+    """The task under the limits of the configuration as it is now, not as it was when the task was stored."""
+    repo = desk.repo_of(task)
+    return replace(task, limits=repo.rules.limits) if repo else task

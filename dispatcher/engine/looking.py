@@ -1,0 +1,241 @@
+"""Finding out what is new: wakes and lists say where to look, snapshots say what is."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from dispatcher.core.errors import DispatcherError, RetryLater
+from dispatcher.core.intake import Heard, read_comments
+from dispatcher.core.model import (
+    Comment,
+    Item,
+    ItemKey,
+    ItemSummary,
+    Mergeable,
+    Person,
+    Snapshot,
+    Stage,
+    Task,
+)
+from dispatcher.core.observe import Eyes, body_digest, learn, observe, people_to_judge
+from dispatcher.core.policy import may_ask, teams_of
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.ledger import apply, with_limits
+from dispatcher.ports import Look, Repo
+
+CHANGES_UNSEEN = {Stage.MERGE_READY, Stage.NEEDS_REVIEW, Stage.REVIEWING}
+"""Stages in which CI and conflicts matter; they change without touching the item's `updated_at`."""
+
+log = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Looks at the forge when it is time to, and turns what it sees into decisions."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._next_look_at: datetime | None = None
+        self._next_sweep_at: datetime | None = None
+        self._next_connect_at: datetime | None = None
+
+    @property
+    def next_look_at(self) -> datetime | None:
+        """When `look` will ask the forge again."""
+        return self._next_look_at
+
+    def look_now(self) -> None:
+        """Forget the pause: the next tick asks."""
+        self._next_look_at = None
+
+    def connect(self) -> None:
+        """Learn who we are, what the token can do and which repositories can be worked on; again every half hour."""
+        desk, now = self._desk, self._desk.clock.now()
+        if self._next_connect_at and now < self._next_connect_at:
+            return
+        if desk.bot is None:
+            desk.bot = desk.forge.fetch_identity()
+            desk.intake = desk.forge.choose_intake()
+            desk.journal.save_cursor("intake", f"{desk.intake.kind}: {desk.intake.why}")
+        repos, troubles = desk.forge.fetch_repos(desk.settings.rules)
+        desk.repos = {repo.id: repo for repo in repos}
+        for trouble in troubles:
+            if desk.troubles.get(trouble.full_name) != trouble.why:
+                desk.journal.note(None, f"{trouble.full_name}: {trouble.why}", now)
+        desk.troubles = {trouble.full_name: trouble.why for trouble in troubles}
+        self._next_connect_at = now + timedelta(seconds=desk.settings.repos_refresh_s)
+
+    def reconnect(self) -> None:
+        """Look the repositories up again at the next tick (the configuration changed)."""
+        self._next_connect_at = None
+
+    def look(self) -> None:
+        """One polling cycle, if it is due: two conditional requests; and now and then the sweep."""
+        desk, now = self._desk, self._desk.clock.now()
+        if self._next_look_at and now < self._next_look_at:
+            return
+        self._next_look_at = now + timedelta(seconds=desk.settings.idle_tick_s)
+        self.connect()
+        repos = tuple(desk.repos.values())
+        seen = desk.forge.look(repos, frozenset(repo.rules.labels.turn for repo in repos))
+        desk.forge_reached_at = now
+        self._next_look_at = now + timedelta(seconds=seen.next_poll_s)
+        self._inspect_all(self._worth_inspecting(seen))
+        if seen.wakes and seen.notifications_read_to:
+            desk.forge.mark_read(seen.notifications_read_to)
+        self._sweep(repos, now)
+
+    def look_again(self) -> None:
+        """Tasks that asked to be looked at again by now: CI pending, mergeability unknown."""
+        now = self._desk.clock.now()
+        due = [key for key, at in self._desk.look_alarms.items() if at <= now]
+        for key in due:
+            del self._desk.look_alarms[key]
+        self._inspect_all(due)
+
+    def _worth_inspecting(self, seen: Look) -> tuple[ItemKey, ...]:
+        woken = [wake.key for wake in seen.wakes if wake.key.repo_id in self._desk.repos]
+        listed = [summary.key for summary in seen.items if self._is_news(summary)]
+        return tuple(dict.fromkeys((*woken, *listed)))
+
+    def _is_news(self, summary: ItemSummary) -> bool:
+        """An entry is news when it is newer than all we know of the item, our own writes included."""
+        if summary.key.repo_id not in self._desk.repos:
+            return False
+        task = self._desk.journal.load_task(summary.key)
+        return task is None or task.seen_at is None or summary.updated_at > task.seen_at
+
+    def _sweep(self, repos: tuple[Repo, ...], now: datetime) -> None:
+        """Catch what lists with `since` cannot show: labels taken off, CI, conflicts, items that are gone."""
+        if self._next_sweep_at and now < self._next_sweep_at:
+            return
+        desk = self._desk
+        shown = {
+            summary.key: summary for summary in desk.forge.sweep(repos, [repo.rules.labels for repo in repos])
+        }
+        self._next_sweep_at = now + timedelta(seconds=desk.settings.sweep_s)
+        keys = [key for key, summary in shown.items() if self._is_news(summary)]
+        ours = [task for task in desk.journal.load_tasks() if task.key.repo_id in desk.repos]
+        keys += [task.key for task in ours if task.front not in shown or task.stage in CHANGES_UNSEEN]
+        self._inspect_all(keys)
+
+    def _inspect_all(self, keys: Iterable[ItemKey]) -> None:
+        """Inspect each; one that fails is noted and stops nobody else. A spent quota ends the round."""
+        for key in dict.fromkeys(keys):
+            try:
+                self.inspect(key)
+            except RetryLater as error:
+                self._next_look_at = None
+                self._next_sweep_at = None
+                log.warning("look item=%s postponed: %s", key, error)
+                if error.until:
+                    raise
+            except DispatcherError as error:
+                self._desk.journal.note(key, f"could not look at it: {error}", self._desk.clock.now())
+                log.warning("look item=%s failed: %s", key, error)
+
+    def inspect(self, key: ItemKey) -> Task | None:
+        """Read one item as it is now and decide what the differences mean; returns the task afterwards."""
+        desk = self._desk
+        repo = desk.repos.get(key.repo_id)
+        if repo is None:
+            return None
+        task = desk.journal.load_task(key) or Task(
+            key=key, repo=repo.full_name, base=repo.rules.base or repo.default_branch
+        )
+        if str(task.key) in desk.writes_in_flight:
+            desk.look_alarms[task.key] = desk.clock.now()
+            return task
+        snapshot = desk.forge.fetch_snapshot(repo, task)
+        return self.take_in(repo, task, snapshot)
+
+    def take_in(self, repo: Repo, task: Task, snapshot: Snapshot) -> Task:
+        """Learn from a snapshot, and apply every event that it means."""
+        desk = self._desk
+        issue = snapshot.issue
+        if issue is not None and issue.key != task.key and task.stage is Stage.NEW:
+            task = desk.journal.load_task(issue.key) or replace(task, key=issue.key)
+        desk.snapshots[task.key] = snapshot
+        spoken = self._unheard(repo, task, snapshot)
+        eyes = self._eyes_for(repo, task, snapshot, spoken)
+        task = learn(with_limits(desk, task), snapshot, eyes)
+        for event in observe(task, snapshot, eyes, desk.clock.now()):
+            task = apply(desk, task, event)
+        desk.journal.mark_heard([heard.comment.version for heard in spoken], task.key, desk.clock.now())
+        task = self._settle(task, snapshot)
+        if task.stage is not Stage.NEW:
+            desk.journal.save_task(task)
+            desk.agenda.touch(task.key)
+        return task
+
+    def observe_again(self, task: Task) -> Task:
+        """The same snapshot seen with what has been decided since: a verdict may have opened the last gate."""
+        repo, snapshot = self._desk.repo_of(task), self._desk.snapshots.get(task.key)
+        return self.take_in(repo, task, snapshot) if repo and snapshot else task
+
+    def _settle(self, task: Task, snapshot: Snapshot) -> Task:
+        """Bookkeeping after a look: the text as it was asked for, and when to look again."""
+        desk, now = self._desk, self._desk.clock.now()
+        source = snapshot.issue or snapshot.front
+        if source is not None and task.stage is not Stage.BLOCKED:
+            task = replace(task, body_digest=body_digest(source))
+        if task.stage is not Stage.REVIEWING or task.run is not None or snapshot.pull is None:
+            return replace(task, look_again_at=None)
+        unknown = snapshot.pull.mergeable is Mergeable.UNKNOWN
+        pause_s = desk.settings.mergeable_wait_s if unknown else desk.settings.ci_look_s
+        desk.look_alarms[task.key] = now + timedelta(seconds=pause_s)
+        return replace(task, look_again_at=desk.look_alarms[task.key])
+
+    # ------------------------------------------------------------ people
+
+    def eyes_for(self, repo: Repo, task: Task, snapshot: Snapshot) -> Eyes:
+        """Eyes that listen to nobody: for judging a claim."""
+        return self._eyes_for(repo, task, snapshot, ())
+
+    def _eyes_for(self, repo: Repo, task: Task, snapshot: Snapshot, spoken: tuple[Heard, ...]) -> Eyes:
+        """Everything needed to read the snapshot: new comments for us, and who of the people concerned may ask."""
+        people = [
+            *people_to_judge(task, snapshot, repo.rules.labels),
+            *(heard.comment.author for heard in spoken),
+        ]
+        allowed = self.allowed_of(repo, people)
+        for heard in spoken:
+            if heard.comment.author.id not in allowed:
+                self._desk.journal.note(
+                    task.key,
+                    f"@{heard.comment.author.login} may not ask here: ignored",
+                    self._desk.clock.now(),
+                )
+        listened = tuple(heard for heard in spoken if heard.comment.author.id in allowed)
+        return Eyes(self._desk.me, repo.rules.labels, allowed, listened)
+
+    def allowed_of(self, repo: Repo, people: Iterable[Person]) -> frozenset[int]:
+        """The ids of those who may set the bot to work in this repository."""
+        unique = {person.id: person for person in people}
+        return frozenset(person.id for person in unique.values() if self._may_ask(repo, person))
+
+    def _may_ask(self, repo: Repo, person: Person) -> bool:
+        forge, rules = self._desk.forge, repo.rules
+        teams = frozenset(team for team in teams_of(rules) if forge.fetch_is_member(team, person))
+        return may_ask(person, rules, forge.fetch_permission(repo, person), teams, self._desk.me)
+
+    def _unheard(self, repo: Repo, task: Task, snapshot: Snapshot) -> tuple[Heard, ...]:
+        """Comments for the bot that it has not heard in this version; the text of the issue counts as the first."""
+        texts = [
+            text
+            for item in (snapshot.issue, snapshot.pull.item if snapshot.pull else None)
+            if item
+            for text in _texts(item)
+        ]
+        meant = read_comments(
+            texts, self._desk.me, trigger_regex=repo.rules.trigger_regex, allowed_bots=repo.rules.allowed_bots
+        )
+        if not meant:
+            return ()
+        new = self._desk.journal.load_unheard([heard.comment.version for heard in meant], task.key)
+        return tuple(heard for heard in meant if heard.comment.version in new)
+
+
+def _texts(item: Item) -> tuple[Comment, ...]:
+    body = Comment(item.key.number, item.author, item.body, item.created_at, item.body_edited_at, kind="body")
+    return (body, *item.comments)

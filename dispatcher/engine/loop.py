@@ -1,0 +1,98 @@
+"""The loop: act on what is pending, look, collect, decide, act. One tick fits on one screen."""
+
+import logging
+from collections.abc import Callable
+
+from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
+from dispatcher.core.model import Stage
+from dispatcher.engine.collecting import Collector
+from dispatcher.engine.desk import Desk
+from dispatcher.engine.dispatching import Starter
+from dispatcher.engine.executor import Executor
+from dispatcher.engine.looking import Watcher
+from dispatcher.engine.orders import obey
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One synchronous loop that owns everything. Agents are other processes; slow work is done beside it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.watcher = Watcher(desk)
+        self._executor = Executor(desk, self.watcher)
+        self._collector = Collector(desk, self.watcher)
+        self._starter = Starter(desk)
+
+    def recover(self) -> None:
+        """Pick up where any predecessor stopped: every open task is looked at once, orphaned runs are ended."""
+        desk, now = self.desk, self.desk.clock.now()
+        known = set()
+        for task in desk.journal.load_tasks():
+            desk.agenda.touch(task.key)
+            if task.stage is Stage.REVIEWING and task.run is None:
+                desk.look_alarms[task.key] = now
+        for record in desk.journal.load_live_runs():
+            known.add(record.run.id)
+        for run_id in desk.runs.known():
+            if run_id not in known and desk.runs.report(run_id).state in {"running", "lost"}:
+                log.warning("run %s is not in the journal: ending it", run_id)
+                desk.runs.stop(run_id, "not in the journal", at_once=True)
+                desk.runs.reap(run_id)
+
+    def tick(self) -> None:
+        """One round. Acting first makes a restart an ordinary tick; looking never waits for a free slot."""
+        self._safely("connect", self.watcher.connect)
+        if self.desk.bot is None:
+            return
+        self._safely("act", self._executor.act)
+        self._safely("look", self.watcher.look)
+        self._safely("look again", self.watcher.look_again)
+        self._safely("collect", self._collector.collect)
+        self._safely("orders", lambda: obey(self.desk))
+        self._safely("act", self._executor.act)
+        self._safely("dispatch", self._starter.dispatch)
+        self._safely("act", self._executor.act)
+
+    def _safely(self, what: str, step: Callable[[], None]) -> None:
+        """A step that fails is told and tried again in the next tick; only an unusable journal ends the loop."""
+        try:
+            step()
+        except JournalUnusable:
+            raise
+        except RetryLater as error:
+            log.warning("%s postponed: %s", what, error)
+        except DispatcherError as error:
+            log.error("%s: %s", what, error)  # noqa: TRY400  (the message says it all)
+            self.desk.journal.note(None, f"{what}: {error}", self.desk.clock.now())
+
+    def run(self, before_tick: Callable[[], None] = lambda: None) -> None:
+        """Tick until somebody asks to stop. Runs go on without us and are adopted by the next start."""
+        self.recover()
+        while not self.desk.stop_asked:
+            before_tick()
+            self.tick()
+            if self.desk.is_draining and not self.is_busy():
+                break
+            self.desk.clock.wait(self.pause_s())
+        if self.desk.kills_on_stop:
+            self.kill_runs()
+        self.desk.jobs.close()
+
+    def is_busy(self) -> bool:
+        """Whether a run is live, or an effect is still to be performed."""
+        return bool(self.desk.in_flight or len(self.desk.jobs) or self.desk.journal.load_live_runs())
+
+    def pause_s(self) -> float:
+        """How long to wait until the next tick: short while something of ours is under way, else until the next poll."""
+        if self.is_busy():
+            return self.desk.settings.busy_tick_s
+        due = self.watcher.next_look_at
+        until_look = (due - self.desk.clock.now()).total_seconds() if due else self.desk.settings.busy_tick_s
+        return max(0.05, min(until_look, self.desk.settings.idle_tick_s))
+
+    def kill_runs(self) -> None:
+        """`stop --kill`: end every run now; it counts against nobody."""
+        for record in self.desk.journal.load_live_runs():
+            self.desk.runs.stop(record.run.id, "the dispatcher was stopped with --kill", at_once=True)
