@@ -202,7 +202,7 @@ class SqlJournal:
 
     def load_live_runs(self) -> tuple[RunRecord, ...]:
         """Runs that are reserved or running, oldest first."""
-        return self._runs(queries.live_runs())
+        return tuple(sorted(self._runs(queries.live_runs()), key=lambda record: record.run.dispatched_at))
 
     def load_run(self, run_id: str) -> RunRecord | None:
         """One run."""
