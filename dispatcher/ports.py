@@ -131,10 +131,14 @@ class ItemOrder:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A write's receipt: the newest `updated_at` that is our own doing, and the status comment's id if one was written."""
+    """A write's receipt: the newest `updated_at` that is our own doing, and the status comment's id if one was written.
+
+    `missing_assignees` are logins that GitHub silently refused to assign; everything else stands.
+    """
 
     updated_at: datetime | None
     status_comment_id: int | None = None
+    missing_assignees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
