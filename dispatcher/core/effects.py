@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import get_args
 
 from dispatcher.core.model import Finding, ItemKey, LiveRun, Stage
 
@@ -121,5 +122,20 @@ class KeepResult(Effect):
     why: str
 
 
-# `slots=True` makes a second class of the same name and the first lives on: the later one is the real one.
-ALL_EFFECTS: tuple[type[Effect], ...] = tuple({one.__name__: one for one in Effect.__subclasses__()}.values())
+AnyEffect = (
+    Claim
+    | StartRun
+    | StopRun
+    | Harvest
+    | CheckHead
+    | Push
+    | OpenPull
+    | Rebase
+    | ShowStage
+    | PostReview
+    | PostComment
+    | KeepResult
+)
+"""The closed list, so that the type checker finds a `match` that forgets one."""
+
+ALL_EFFECTS: tuple[type[Effect], ...] = get_args(AnyEffect)
