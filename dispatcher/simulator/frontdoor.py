@@ -7,12 +7,12 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dispatcher.simulator import git_http, rest
+from dispatcher.simulator import git_http, graphql, rest
 from dispatcher.simulator.access import Caller
 from dispatcher.simulator.exchange import Answer, Request
 from dispatcher.simulator.faults import Fault, Faults, What
 from dispatcher.simulator.git_store import BareGit
-from dispatcher.simulator.graphql import GraphqlApi
+from dispatcher.simulator.graphql_nodes import At
 from dispatcher.simulator.model import Account, TokenKind
 from dispatcher.simulator.quota import Quota, Window
 from dispatcher.simulator.refusals import Refused, Unauthorized
@@ -59,7 +59,6 @@ class FrontDoor:
     log: list[Logged] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
     web: str = ""
-    _graphql: GraphqlApi = field(default_factory=GraphqlApi)
     _last: dict[tuple[str, str], Answer] = field(default_factory=dict)
 
     def answer(self, request: Request) -> Answer:
@@ -131,14 +130,14 @@ class FrontDoor:
         return Caller(self.world.accounts[token.account_id], token)
 
     def _act_api(self, request: Request, caller: Caller) -> Answer:
-        graphql = request.path == "/graphql"
-        window = self.quota.window(caller.account.id, "graphql" if graphql else "core")
+        is_graphql = request.path == "/graphql"
+        window = self.quota.window(caller.account.id, "graphql" if is_graphql else "core")
         free = request.path == "/rate_limit"
         if window.remaining <= 0 and not free:
-            return _graphql_exhausted(window) if graphql else self._exhausted(caller.account, window)
+            return _graphql_exhausted(window) if is_graphql else self._exhausted(caller.account, window)
         show = Render(self.world, self.web + request.prefix, self.web, caller.account)
-        if graphql:
-            done = self._graphql.answer(self.world, caller, request, show, window)
+        if is_graphql:
+            done = graphql.answer(At(self.world, caller, show, window), request)
         else:
             done = self._act_rest(Call(self.world, caller, request, show, self.quota, {}))
         window.used += 0 if free or done.status == 304 else 1

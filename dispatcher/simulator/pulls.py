@@ -329,13 +329,13 @@ def closes(world: World, issue: Issue) -> list[Issue]:
     return list(found.values())
 
 
-def closed_by(world: World, issue: Issue) -> list[Issue]:
-    """Find the pull requests of the same repository that say they close this issue."""
+def closed_by(world: World, issue: Issue, *, with_closed: bool) -> list[Issue]:
+    """Find the pull requests of the same repository, open or merged, that say they close this issue."""
     repo = world.repos[issue.repo_id]
     return [
         other
         for other, pull in every_pull(repo)
-        if (other.is_open or pull.merged_at is not None) and issue in closes(world, other)
+        if (with_closed or other.is_open or pull.merged_at is not None) and issue in closes(world, other)
     ]
 
 
