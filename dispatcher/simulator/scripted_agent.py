@@ -12,6 +12,7 @@ A step is an object with one verb of `VERBS`; unknown verbs end the program with
 `repair` instead of a role holds the steps of a repair run; without it the role's own steps are used.
 """
 
+import fcntl
 import json
 import os
 import shlex
@@ -52,8 +53,8 @@ class Scene:
 def main(argv: list[str]) -> int:
     """Read prompt and script, follow the steps. Returns the exit code."""
     script_path = argv[1] if len(argv) > 1 else os.environ.get("DISPATCHER_AGENT_SCRIPT", "")
-    scene = Scene(_read_prompt(), Path(os.environ["DISPATCHER_RUN_DIR"]))
     try:
+        scene = Scene(_read_prompt(), Path(os.environ["DISPATCHER_RUN_DIR"]))
         follow(choose_steps(_load_object(Path(script_path)), scene), scene)
     except BadScript as error:
         sys.stderr.write(f"{script_path}: {error}\n")
@@ -206,7 +207,7 @@ def _print_environment(_step: Fields, _scene: Scene) -> None:
 
 
 def _daemon(step: Fields, scene: Scene) -> None:
-    """Leave a process behind that no session or group kill finds; it writes its pid into the named file."""
+    """Leave a process behind that no session or group kill finds; it holds a lock on the named file while it lives."""
     pid_file = scene.path(step, "daemon")
     if os.fork():
         os.wait()
@@ -220,6 +221,8 @@ def _daemon(step: Fields, scene: Scene) -> None:
         signal.signal(signum, signal.SIG_IGN)
     part = pid_file.with_suffix(".part")
     part.write_text(str(os.getpid()), encoding="ascii")
+    held = part.open("r+", encoding="ascii")
+    fcntl.lockf(held, fcntl.LOCK_EX)
     part.replace(pid_file)
     while True:
         signal.pause()
