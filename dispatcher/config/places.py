@@ -1,5 +1,6 @@
 """Where the configuration file and the state folder are."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,3 +46,13 @@ def choose_state_dir(configured: str, base: Path, environ: Mapping[str, str]) ->
 def resolve(text: str, base: Path) -> Path:
     """A path of the file: `~` is the home folder, a relative one starts at the file's folder."""
     return base / Path(text).expanduser()
+
+
+def guess_state_dir(file: Path, environ: Mapping[str, str]) -> Path:
+    """The state folder of a file that may be broken: as `choose_state_dir`, with what can still be read of it."""
+    try:
+        configured = tomllib.loads(file.read_text("utf-8-sig")).get("paths", {}).get("state_dir", "")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        configured = ""
+    word = configured if isinstance(configured, str) else ""
+    return choose_state_dir(word, file.absolute().parent, environ)

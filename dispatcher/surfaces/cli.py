@@ -1,0 +1,262 @@
+"""The command line. Every command is thin: it asks one module and prints what it says.
+
+Nothing heavy is imported before a command needs it: `--help` must be there at once.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dispatcher.surfaces.config_commands import config_app
+from dispatcher.surfaces.exits import Commands, ExitCode, UsageProblem
+from dispatcher.surfaces.options import (
+    AsJson,
+    ConfigPath,
+    load_to_look,
+    load_to_work,
+    now,
+    parts_of,
+    screen_for,
+)
+
+if TYPE_CHECKING:
+    from dispatcher.surfaces.screen import Screen
+
+WATCH_PAUSE_S = 2.0
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Label a GitHub issue `bot`; get a reviewed, checked, conflict-free pull request back.",
+    epilog="Exit codes: 0 fine, 1 a fault of ours, 2 usage or configuration, 3 a person is needed, 4 try later.",
+)
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """The program `dispatcher`."""
+    app()
+
+
+# ---------------------------------------------------------------- setting up
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    *,
+    repo: Annotated[
+        str, typer.Option(metavar="OWNER/NAME", help="The repository; default: the git remote here.")
+    ] = "",
+    base_url: Annotated[
+        str, typer.Option(metavar="URL", help="The forge's API; default: from the git remote.")
+    ] = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write config.toml and create the labels on the forge. Safe to run again."""
+    from dispatcher.surfaces import setup
+
+    screen, file = screen_for(as_json), config or Path("config.toml")
+    agents = setup.find_agents()
+    text = (
+        ""
+        if file.exists()
+        else setup.render_new_config(setup.choose_origin(repo, base_url, Path.cwd()), base_url, agents)
+    )
+    with screen.progress("Asking the forge ..."):
+        done = setup.set_up(parts_of(ctx), file, text)
+    screen.show_json(done)
+    screen.show(*setup.render_set_up(done, agents))
+    if done.troubles:
+        raise typer.Exit(ExitCode.PERSON)
+
+
+@app.command()
+def doctor(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Try out everything that must hold: token, repositories, git, agents, isolation, clock."""
+    from dispatcher.surfaces.doctor import Verdict, examine, render_finding
+
+    screen, findings = screen_for(as_json), []
+    tried = examine(parts_of(ctx), load_to_work(config), now)
+    while True:
+        with screen.progress("Trying ..."):
+            finding = next(tried, None)
+        if finding is None:
+            break
+        findings.append(finding)
+        screen.show(*render_finding(finding))
+    screen.show_json({"findings": findings})
+    if any(finding.verdict is Verdict.BAD for finding in findings):
+        raise typer.Exit(ExitCode.PERSON)
+
+
+# ---------------------------------------------------------------- working
+
+
+@app.command()
+def run(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Work until stopped. Runs go on when it stops, and are adopted at the next start."""
+    from dispatcher.surfaces.daemon import run_daemon
+
+    run_daemon(parts_of(ctx), load_to_work(config), screen_for(as_json))
+
+
+@app.command()
+def once(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """One round: act, look, decide, act. For cron, and for trying out."""
+    from dispatcher.surfaces.daemon import run_once
+
+    run_once(parts_of(ctx), load_to_work(config), screen_for(as_json))
+
+
+# ---------------------------------------------------------------- looking
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay, and show every change.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show tasks, runs, and what everything waits for."""
+    from dispatcher.surfaces.status import load_status, render_status
+
+    screen, parts = screen_for(as_json), parts_of(ctx)
+    if not watch:
+        seen = load_status(parts, config, os.environ, now())
+        screen.show_json(seen)
+        screen.show(*render_status(seen))
+        return
+    if as_json:
+        raise UsageProblem("--watch shows a page that changes; leave --json or --watch out.")
+    from rich.console import Group
+    from rich.live import Live
+
+    from dispatcher.surfaces.screen import make_console
+
+    with Live(console=make_console(), auto_refresh=False) as page:
+        while True:
+            page.update(Group(*render_status(load_status(parts, config, os.environ, now()))), refresh=True)
+            time.sleep(WATCH_PAUSE_S)
+
+
+@app.command()
+def explain(
+    ctx: typer.Context,
+    *,
+    item: Annotated[str, typer.Argument(metavar="OWNER/REPO#N")],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why nothing happens on an item, what would change that, and what was spent."""
+    from dispatcher.surfaces.explain import explain_item, render_explanation
+
+    screen = screen_for(as_json)
+    told = explain_item(parts_of(ctx), load_to_look(config), item, now())
+    screen.show_json(told)
+    screen.show(*render_explanation(told))
+
+
+@app.command()
+def logs(
+    ctx: typer.Context,
+    *,
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's id or its beginning, or owner/repo#n.")
+    ],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the run ends.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what an agent printed. With --json: one object per line."""
+    import json
+
+    from dispatcher.surfaces.logs import LogReader, find_run, read_log
+    from dispatcher.surfaces.looking import looking_into_journal
+
+    settings = load_to_look(config)
+    with looking_into_journal(parts_of(ctx), settings) as journal:
+        folder = find_run(settings.runs_dir, run_id, journal)
+    for line in read_log(LogReader(folder), follow=follow, wait=time.sleep):
+        sys.stdout.write((json.dumps({"run": folder.name, "line": line}) if as_json else line) + "\n")
+        sys.stdout.flush()
+
+
+@app.command()
+def diagram(*, as_json: AsJson = False) -> None:
+    """Print the stages and what moves between them, as a Mermaid diagram."""
+    from dispatcher.core.machine import render_mermaid
+
+    screen, drawn = screen_for(as_json), render_mermaid()
+    screen.show_json({"mermaid": drawn})
+    screen.show(drawn.rstrip("\n"))
+
+
+# ---------------------------------------------------------------- ordering
+
+
+@app.command()
+def retry(
+    ctx: typer.Context,
+    *,
+    item: Annotated[str, typer.Argument(metavar="OWNER/REPO#N")],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a task again now: without its cooldown, with fresh attempts."""
+    _order_item(ctx, "retry", item, config, screen_for(as_json))
+
+
+@app.command()
+def stop(
+    ctx: typer.Context,
+    *,
+    item: Annotated[
+        str, typer.Argument(metavar="[OWNER/REPO#N]", help="One task; default: the whole dispatcher.")
+    ] = "",
+    kill: Annotated[
+        bool, typer.Option("--kill", help="End its runs too, instead of leaving them to be adopted.")
+    ] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop the dispatcher, or the work on one item."""
+    from dispatcher.surfaces.orders import stop_daemon
+
+    screen = screen_for(as_json)
+    if item:
+        _order_item(ctx, "stop", item, config, screen)
+        return
+    said = stop_daemon(parts_of(ctx), load_to_look(config), now(), kill=kill)
+    screen.show_json(said)
+    screen.show(said.text)
+
+
+@app.command()
+def drain(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Let live runs finish, start no new ones, then stop."""
+    from dispatcher.surfaces.orders import drain_daemon
+
+    screen = screen_for(as_json)
+    said = drain_daemon(parts_of(ctx), load_to_look(config), now())
+    screen.show_json(said)
+    screen.show(said.text)
+
+
+def _order_item(ctx: typer.Context, name: str, item: str, config: Path | None, screen: "Screen") -> None:
+    from dispatcher.surfaces.orders import order_for_item
+
+    said = order_for_item(parts_of(ctx), load_to_look(config), name, item, now())
+    screen.show_json(said)
+    screen.show(said.text)

@@ -1,0 +1,204 @@
+"""`dispatcher doctor`: everything that must hold before and while it works, tried out rather than assumed."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from dispatcher.config import Settings
+from dispatcher.core.errors import DispatcherError
+from dispatcher.core.rules import AgentConfig
+from dispatcher.ports import Forge, Journal
+from dispatcher.surfaces.parts import Parts
+from dispatcher.surfaces.screen import one_line
+
+OLDEST_GIT = (2, 31)
+SKEW_S = 30
+_TIMEOUT_S = 10
+
+
+class Verdict(StrEnum):
+    """How one finding is to be read. Only `BAD` needs a person now."""
+
+    FINE = "fine"
+    ODD = "odd"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried: what was found, and what to do about it."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    cure: str = ""
+
+
+def render_finding(finding: Finding) -> tuple[str, ...]:
+    """One line for what was found, one for the cure."""
+    line = f"{finding.verdict:<5} {one_line(finding.what)}: {one_line(finding.found, 500)}"
+    return (line, f"      {one_line(finding.cure, 500)}") if finding.cure else (line,)
+
+
+def examine(parts: Parts, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
+    """Try everything; local things first, because they are quick and explain the rest."""
+    yield Finding(
+        "configuration", Verdict.FINE, f"{settings.config_file}, {len(settings.repos)} repositories"
+    )
+    yield examine_state_dir(settings)
+    yield examine_git()
+    yield from examine_agents(settings)
+    yield examine_isolation(parts)
+    yield from _examine_forge(parts, settings)
+    yield examine_clock(settings.base_url, now)
+
+
+def examine_state_dir(settings: Settings) -> Finding:
+    """Write a file into the state folder."""
+    folder = settings.state_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(b"x" * 4096)
+        free_mb = shutil.disk_usage(folder).free // 1_000_000
+    except OSError as error:
+        cure = "Make it writable for this user, or set paths.state_dir."
+        return Finding("state folder", Verdict.BAD, f"{folder}: {error.strerror}", cure)
+    if free_mb < 500:
+        return Finding(
+            "state folder",
+            Verdict.ODD,
+            f"{folder}: only {free_mb} MB left",
+            "Make room: mirrors and runs live there.",
+        )
+    return Finding("state folder", Verdict.FINE, f"{folder}, writable")
+
+
+def examine_git() -> Finding:
+    """Ask git for its version."""
+    printed = _first_line(["git", "--version"])
+    found = re.search(r"(\d+)\.(\d+)", printed)
+    if not found:
+        return Finding("git", Verdict.BAD, "no git was found", "Install git.")
+    if (int(found[1]), int(found[2])) < OLDEST_GIT:
+        wanted = ".".join(map(str, OLDEST_GIT))
+        return Finding("git", Verdict.BAD, printed, f"Install git {wanted} or newer.")
+    return Finding("git", Verdict.FINE, printed)
+
+
+def examine_agents(settings: Settings) -> Iterator[Finding]:
+    """Look for the program of every agent that a repository uses."""
+    used: dict[str, list[str]] = {}
+    for repo in settings.repos:
+        for role, names in repo.agents:
+            for name in names:
+                used.setdefault(name, []).append(f"{role} of {repo.full_name}")
+    for name, roles in used.items():
+        yield _examine_agent(settings.agents[name], roles)
+
+
+def _examine_agent(agent: AgentConfig, roles: Sequence[str]) -> Finding:
+    program = agent.argv[0] if agent.argv else agent.kind
+    what = f"agent {agent.name}"
+    if path := shutil.which(program):
+        return Finding(what, Verdict.FINE, path)
+    more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
+    cure = f"Install it, or name another agent in [agents] or [agent.{agent.name}] argv."
+    return Finding(what, Verdict.BAD, f"`{program}` is not installed (needed as {roles[0]}{more})", cure)
+
+
+def examine_isolation(parts: Parts) -> Finding:
+    """Really start a process in a namespace of its own."""
+    if parts.can_isolate():
+        return Finding("isolation", Verdict.FINE, "process namespaces work: a run's whole tree ends with it")
+    cure = (
+        "Runs work and are cleaned up by their mark instead. To allow namespaces: "
+        "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or kernel.unprivileged_userns_clone=1."
+    )
+    return Finding("isolation", Verdict.ODD, "this machine allows no process namespaces to this user", cure)
+
+
+def _examine_forge(parts: Parts, settings: Settings) -> Iterator[Finding]:
+    """Token, intake, repositories, labels; the first that fails ends the round, because the rest hangs on it."""
+    try:
+        with closing(parts.open_journal(settings)) as journal:
+            yield Finding("journal", Verdict.FINE, str(settings.journal_path))
+            yield from _examine_token(parts, settings, journal)
+    except DispatcherError as error:
+        yield Finding("forge", Verdict.BAD, str(error))
+
+
+def _examine_token(parts: Parts, settings: Settings, journal: Journal) -> Iterator[Finding]:
+    forge = parts.connect_forge(settings, journal)
+    bot = forge.fetch_identity()
+    yield Finding("token", Verdict.FINE, f"belongs to {bot.login}")
+    if settings.bot_login and settings.bot_login.casefold() != bot.login.casefold():
+        cure = "Use that account's token, or remove forge.bot_login."
+        yield Finding(
+            "bot", Verdict.BAD, f"forge.bot_login says {settings.bot_login}, the token {bot.login}", cure
+        )
+    intake = forge.choose_intake()
+    yield Finding("intake", Verdict.FINE, f"{intake.kind}: {intake.why}")
+    yield from _examine_repos(forge, settings)
+
+
+def _examine_repos(forge: Forge, settings: Settings) -> Iterator[Finding]:
+    repos, troubles = forge.fetch_repos(settings.repos)
+    for trouble in troubles:
+        yield Finding(trouble.full_name, Verdict.BAD, trouble.why)
+    for repo in repos:
+        if repo.permission.allows_write:
+            yield Finding(
+                repo.full_name,
+                Verdict.FINE,
+                f"permission: {repo.permission}, default branch {repo.default_branch}",
+            )
+        else:
+            cure = "Give the bot's account write access: it pushes branches, assigns itself and sets labels."
+            yield Finding(repo.full_name, Verdict.BAD, f"the bot may only {repo.permission}", cure)
+
+
+def examine_clock(base_url: str, now: Callable[[], datetime]) -> Finding:
+    """Compare this machine's clock with the forge's `Date` header: one request without a token."""
+    try:
+        there = fetch_forge_time(base_url)
+    except (OSError, ValueError) as error:
+        return Finding(
+            "clock", Verdict.ODD, f"{base_url} did not tell the time ({error})", "Is the network up?"
+        )
+    skew_s = (now() - there).total_seconds()
+    if abs(skew_s) > SKEW_S:
+        cure = "Set this machine's clock (NTP): claims and cursors compare times."
+        return Finding("clock", Verdict.BAD, f"{skew_s:+.0f} s against the forge", cure)
+    return Finding("clock", Verdict.FINE, f"within {SKEW_S} s of the forge's")
+
+
+def fetch_forge_time(base_url: str) -> datetime:
+    """The forge's clock, whole seconds. Raises OSError or ValueError."""
+    request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "dispatcher"})  # noqa: S310 - the address passed the configuration's checks
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            date = answer.headers.get("Date")
+    except urllib.error.HTTPError as error:
+        with error:
+            date = error.headers.get("Date")
+    if not date:
+        raise ValueError("no Date header")
+    return parsedate_to_datetime(date).astimezone(UTC)
+
+
+def _first_line(argv: Sequence[str]) -> str:
+    try:
+        answer = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (answer.stdout.splitlines() or [""])[0]

@@ -1,0 +1,112 @@
+"""`dispatcher logs RUN [-f]`: what an agent printed, also while it prints."""
+
+import codecs
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dispatcher.core.intake import clean_text
+from dispatcher.ports import Journal
+from dispatcher.surfaces.exits import UsageProblem
+from dispatcher.surfaces.explain import find_task, parse_item
+from dispatcher.surfaces.screen import one_line
+
+FOLLOW_PAUSE_S = 0.3
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+_CHUNK_BYTES = 1_000_000
+_LINE_CHARACTERS = 20_000
+
+
+def find_run(runs_dir: Path, wanted: str, journal: Journal | None) -> Path:
+    """The folder of a run, by its id, the beginning of its id, or the item that it worked on. Raises UsageProblem."""
+    if "#" in wanted or "/" in wanted:
+        wanted = _newest_run_of(wanted, journal)
+    if not _RUN_ID.fullmatch(wanted):
+        raise UsageProblem(
+            f'"{one_line(wanted)}" is no run; `dispatcher status` lists them, and owner/repo#n names the newest.'
+        )
+    if (runs_dir / wanted).is_dir():
+        return runs_dir / wanted
+    found = sorted(runs_dir.glob(f"{wanted}*")) if runs_dir.is_dir() else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(folder.name for folder in found[:5])
+        raise UsageProblem(f'"{wanted}" begins the names of {len(found)} runs ({names}); write more of it.')
+    raise UsageProblem(f'There is no run "{wanted}" in {runs_dir}.')
+
+
+def _newest_run_of(item: str, journal: Journal | None) -> str:
+    repo, number = parse_item(item)
+    task = find_task(journal.load_tasks(with_over=True), repo, number) if journal else None
+    runs = journal.load_runs(task.key, 1) if journal and task else ()
+    if not runs:
+        raise UsageProblem(f"{repo}#{number} has had no run yet.")
+    return runs[0].run.id
+
+
+@dataclass(slots=True)
+class LogReader:
+    """Reads what was added to a run's log since the last time.
+
+    A long log is kept in pieces while the run lives: the beginning in `agent.log`, the newest output in two segments
+    that take turns and are put behind the beginning at the end. What a piece holds is known by its inode, not its name.
+    """
+
+    folder: Path
+    _offsets: dict[int, int] = field(default_factory=dict)
+    _saw_segments: bool = False
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+    _rest: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is over: nothing will be added."""
+        return (self.folder / "exit.json").exists()
+
+    def read_lines(self, *, is_last: bool) -> Iterator[str]:
+        """Whole new lines, cleaned; with `is_last` also one that has no end yet."""
+        for chunk in self._chunks():
+            lines = (self._rest + self._decoder.decode(chunk)).split("\n")
+            self._rest = lines.pop()
+            if len(self._rest) > _LINE_CHARACTERS:
+                lines.append(self._rest)
+                self._rest = ""
+            yield from (clean_text(line.rstrip("\r"), _LINE_CHARACTERS) for line in lines)
+        if is_last and self._rest:
+            yield clean_text(self._rest, _LINE_CHARACTERS)
+            self._rest = ""
+
+    def _chunks(self) -> Iterator[bytes]:
+        for name in ("agent.log", "agent.log.older", "agent.log.newer"):
+            is_segment = name != "agent.log"
+            if not is_segment and self._saw_segments:
+                continue
+            try:
+                handle = os.open(
+                    self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                )
+            except OSError:
+                continue
+            with os.fdopen(handle, "rb") as piece:
+                yield from self._new_part(piece.fileno())
+            self._saw_segments |= is_segment
+
+    def _new_part(self, handle: int) -> Iterator[bytes]:
+        inode = os.fstat(handle).st_ino
+        os.lseek(handle, self._offsets.get(inode, 0), os.SEEK_SET)
+        while chunk := os.read(handle, _CHUNK_BYTES):
+            self._offsets[inode] = self._offsets.get(inode, 0) + len(chunk)
+            yield chunk
+
+
+def read_log(reader: LogReader, *, follow: bool, wait: Callable[[float], None]) -> Iterator[str]:
+    """The lines of a log: those that are there, and with `follow` those that come until the run ends."""
+    while follow and not reader.has_ended:
+        yield from reader.read_lines(is_last=False)
+        wait(FOLLOW_PAUSE_S)
+    yield from reader.read_lines(is_last=True)
