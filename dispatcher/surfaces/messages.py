@@ -1,0 +1,331 @@
+"""Every word that a person reads on the forge, as pure functions that return Markdown. An agent's words come in defused."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dispatcher.core.causes import BlockCause, parse_why
+from dispatcher.core.defuse import defuse, defuse_line
+from dispatcher.core.effects import CommentKind
+from dispatcher.core.intake import TEXT_LIMIT, clean_text, cut_text
+from dispatcher.core.model import Finding, LiveRun, Stage, Task
+from dispatcher.core.rules import LabelNames
+
+TITLE_LIMIT = 250
+_AGENT_TEXT_LIMIT = 45_000
+_TESTED_LIMIT = 10_000
+_DETAIL_LIMIT = 10_000
+_OUTPUT_LIMIT = 3_000
+_CODE_LIMIT = 500
+
+STAGE_WORDS: Mapping[Stage, tuple[str, str]] = {
+    Stage.NEW: ("Seen", "I look at what is asked."),
+    Stage.ASKED: ("You asked me something", "A fresh agent answers as soon as a slot is free."),
+    Stage.ANSWERING: ("Writing an answer", "The answer comes as a comment."),
+    Stage.QUEUED: ("In the queue", "A fresh worker starts as soon as a slot is free."),
+    Stage.WORKING: ("Working on it", "I check the commits, then open a pull request and have it reviewed."),
+    Stage.NEEDS_REVIEW: (
+        "Waiting for a review",
+        "A fresh reviewer, who did not write the code, reads the diff.",
+    ),
+    Stage.REVIEWING: ("Being reviewed", "The reviewer approves, or says what must change."),
+    Stage.NEEDS_REWORK: ("Waiting for a rework", "A fresh worker takes up what is missing."),
+    Stage.REWORKING: ("Being reworked", "I check the new commits, then a fresh reviewer reads them."),
+    Stage.MERGE_READY: (
+        "Ready to merge",
+        "Your turn: reviewed, checked and free of conflicts. Please merge it.",
+    ),
+    Stage.BLOCKED: ("I need you", "Your turn: my last comment says what for."),
+    Stage.DONE: ("Done", "Nothing: it is merged. Thank you."),
+    Stage.DROPPED: ("Stopped", "Nothing. To begin again, put the label `{turn}` back on."),
+}
+"""The status comment's headline, and what happens next, by stage."""
+
+_WAITING = {Stage.QUEUED, Stage.NEEDS_REVIEW, Stage.NEEDS_REWORK, Stage.ASKED}
+_COUNTED = _WAITING | {Stage.WORKING, Stage.REVIEWING, Stage.REWORKING, Stage.ANSWERING}
+
+_ANSWER = "Answer in a comment that mentions `@{bot}`: a fresh agent goes on with your answer."
+_RETRY = "Comment `@{bot} retry`, or put the label `{turn}` back on: the count starts afresh."
+_RETRY_WITH_HINT = "Tell me how to go on in a comment that mentions `@{bot}`: the count starts afresh."
+_LET_GO = "Comment `@{bot} stop` to let it go."
+_FINISH = "Finish it yourself: it is assigned to you, and I leave it alone."
+
+
+@dataclass(frozen=True, slots=True)
+class _Plea:
+    """A blocked task's comment: what happened, and what the person can do about it."""
+
+    headline: str
+    happened: str
+    can_do: tuple[str, ...]
+
+
+PLEAS: Mapping[BlockCause, _Plea] = {
+    BlockCause.QUESTION: _Plea("I have a question before I go on.", "", (_ANSWER, _LET_GO)),
+    BlockCause.CANNOT: _Plea(
+        "I could not do this.", "The worker says why:", (_RETRY_WITH_HINT, _FINISH, _LET_GO)
+    ),
+    BlockCause.NOTHING_TO_DO: _Plea(
+        "I found nothing to change.",
+        "The worker says why:",
+        ("Close this if you agree.", "Otherwise say what is missing, in a comment that mentions `@{bot}`."),
+    ),
+    BlockCause.ATTEMPTS: _Plea(
+        "All attempts are used up.",
+        "The limit is `attempts` = {attempts}: so many runs of one step ended without a result.",
+        (_RETRY_WITH_HINT, _RETRY, _FINISH),
+    ),
+    BlockCause.ROUNDS: _Plea(
+        "Worker and reviewer do not come to an end.",
+        "The limit is `rounds` = {rounds}: the review still asks for changes.",
+        (
+            "Read the last review; say what really matters in a comment that mentions `@{bot}`.",
+            _RETRY,
+            _FINISH,
+        ),
+    ),
+    BlockCause.SAME_CHECK_FAILURE: _Plea(
+        "The check fails in the same way again and again.",
+        "The limit is `same_check_failures` = {same_check_failures}: fresh workers did not get past it.",
+        ("See whether the check itself is broken, and mend it.", _RETRY_WITH_HINT, _FINISH),
+    ),
+    BlockCause.REFUSED: _Plea(
+        "I did not publish the commits.",
+        "They hold something that must not leave by itself:",
+        (
+            "If it is needed, make that part of the change yourself.",
+            "Otherwise say how to do without, in a comment that mentions `@{bot}`.",
+        ),
+    ),
+    BlockCause.NO_COMMIT: _Plea(
+        "The worker said that it was done, but there is no new commit.",
+        "Another run would most likely end the same way.",
+        ("Say what exactly is still missing, in a comment that mentions `@{bot}`.", _RETRY, _FINISH),
+    ),
+    BlockCause.CI_NEVER_SETTLED: _Plea(
+        "CI did not come to a result.",
+        "The limit is `ci_wait_minutes` = {ci_wait_minutes}; until then it was pending on:",
+        ("See whether CI is stuck, and start it again.", "Then comment `@{bot} review`."),
+    ),
+    BlockCause.EFFECT_REFUSED: _Plea(
+        "Something I had to do was refused.",
+        "What was refused, and the answer:",
+        ("Grant what is missing (rights, a protected branch, a full disk).", _RETRY, _FINISH),
+    ),
+    BlockCause.MALFORMED: _Plea(
+        "The agent ended without a usable result.",
+        "A repair run did not help. What was wrong:",
+        (_RETRY, "If it happens again, see the run's log: `dispatcher logs`."),
+    ),
+    BlockCause.FORK: _Plea(
+        "I cannot push to this branch.",
+        "The branch is in a fork, or not open to me:",
+        ("Allow edits by maintainers, or do it yourself.", _RETRY),
+    ),
+    BlockCause.EDITED: _Plea(
+        "The text was changed after you asked for it.",
+        "I stopped, because the change was made by somebody who may not ask me:",
+        ("Read the text as it is now. If you want it so, put the label `{turn}` back on.", _LET_GO),
+    ),
+    BlockCause.START_FAILED: _Plea(
+        "I could not start an agent.",
+        "That is a fault of the set-up, and counts against nobody:",
+        ("Run `dispatcher doctor` where the dispatcher runs.", "Then: " + _RETRY[0].lower() + _RETRY[1:]),
+    ),
+    BlockCause.BUDGET: _Plea(
+        "The budget for this is spent.",
+        "What was spent:",
+        ("Raise the limit in the configuration, then comment `@{bot} retry`.", _FINISH),
+    ),
+    BlockCause.STOPPED: _Plea("I stopped, as I was told.", "", (_RETRY,)),
+}
+"""What a blocked task's comment says, by cause."""
+
+_UNKNOWN = _Plea("I cannot go on by myself.", "What happened:", (_RETRY_WITH_HINT, _RETRY, _FINISH))
+_QUOTED = {BlockCause.QUESTION, BlockCause.CANNOT, BlockCause.NOTHING_TO_DO}
+_WITH_OUTPUT = {BlockCause.ATTEMPTS, BlockCause.SAME_CHECK_FAILURE}
+
+KEPT_BECAUSE: Mapping[str, str] = {
+    "PersonTookOver": "a person took over",
+    "CommandGiven": "I was told to stop",
+    "HeadMoved": "somebody pushed",
+    "Merged": "it was merged",
+    "Closed": "it was closed",
+    "Unlabelled": "the label was taken off",
+}
+"""Why a run's result is not wanted any more, by the name of the event."""
+
+
+def _default_labels(_repo: str) -> LabelNames:
+    return LabelNames()
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """The `Words` of the product. `bot_login` and `labels_of` (by `owner/name`) are asked anew for every text."""
+
+    bot_login: Callable[[], str]
+    labels_of: Callable[[str], LabelNames] = _default_labels
+
+    def status(self, task: Task, now: datetime) -> str:
+        """The status comment: where the task stands, who works, what was used, what happens next. `now` is aware UTC."""
+        headline, following = STAGE_WORDS[task.stage]
+        rows = "\n".join(f"| {name} | {value} |" for name, value in _status_rows(task))
+        return f"**{headline}**\n\n| | |\n|---|---|\n{rows}\n\n**Next:** {self._fill(following, task)}{_pause(task, now)}"
+
+    def comment(self, task: Task, kind: CommentKind, text: str) -> str:
+        """A comment of this kind around the agent's text; for a blocked task `text` is its cause."""
+        match kind:
+            case CommentKind.BLOCKED:
+                return self.blocked(task, text)
+            case CommentKind.ANSWER:
+                return self.answer(text)
+            case CommentKind.NOTHING_TO_DO:
+                return self.nothing_to_do(task, text)
+
+    def blocked(self, task: Task, why: str = "") -> str:
+        """Which limit or event made it a person's turn, what was spent, and what the person can do."""
+        cause, detail = parse_why(why or task.blocked_why)
+        plea = PLEAS[cause] if cause else _UNKNOWN
+        parts = [
+            f"**{plea.headline}**",
+            self._fill(plea.happened, task),
+            _render_detail(cause, detail),
+            _last_output(task) if cause in _WITH_OUTPUT else "",
+            "What you can do:\n" + "\n".join(f"- {self._fill(hint, task)}" for hint in plea.can_do),
+            f"<sub>{_spent(task)}</sub>",
+        ]
+        return _join(parts)
+
+    def answer(self, text: str) -> str:
+        """The responder's answer."""
+        return defuse(text)
+
+    def nothing_to_do(self, task: Task, why: str) -> str:
+        """The worker saw nothing to change; the label comes back to a person."""
+        return self.blocked(task, f"{BlockCause.NOTHING_TO_DO}: {why}")
+
+    def pull_title(self, task: Task) -> str:
+        """The pull request's title: the worker's, else the issue's. Nothing in it closes another issue when squashed."""
+        return defuse_line(task.pull_title or task.title, TITLE_LIMIT) or f"Work on #{task.key.number}"
+
+    def pull_body(self, task: Task) -> str:
+        """The pull request's description; what closes the issue comes first, where no text of the agent can hide it."""
+        tested = defuse(task.tested, _TESTED_LIMIT)
+        return _join(
+            [
+                f"Closes #{task.key.number}" if task.has_issue else "",
+                defuse(task.pull_body, _AGENT_TEXT_LIMIT),
+                f"### What was tested\n\n{tested}" if tested else "",
+            ]
+        )
+
+    def review(self, *, approved: bool, summary: str, findings: Sequence[Finding]) -> str:
+        """The body of a review; `findings` are those that have no line."""
+        remarks = "\n".join(_render_finding(finding) for finding in findings)
+        return _join(
+            [
+                "**Approved.**" if approved else "**Changes requested.**",
+                defuse(summary, 25_000),
+                f"On the whole:\n\n{remarks}" if remarks else "",
+            ]
+        )
+
+    def kept(self, branch: str, why: str) -> str:
+        """Where a superseded run's commits are. `why` is the event's name, or a reason in words."""
+        reason = KEPT_BECAUSE.get(why, "") or defuse_line(why, 300)
+        return (
+            f"While an agent was at work, {reason}. Its commits are not lost, and not forced onto anything: "
+            f"they are on the branch {_code(branch)}."
+        )
+
+    def _fill(self, text: str, task: Task) -> str:
+        limits = task.limits
+        return text.format(
+            bot=self.bot_login(),
+            turn=self.labels_of(task.repo).turn,
+            attempts=limits.attempts,
+            rounds=limits.rounds,
+            same_check_failures=limits.same_check_failures,
+            ci_wait_minutes=limits.ci_wait_s // 60,
+        )
+
+
+def _status_rows(task: Task) -> list[tuple[str, str]]:
+    rows = [("Stage", f"`{task.stage}`")]
+    if task.run:
+        rows += [("Who works", _who(task.run)), ("Run", _code(task.run.id))]
+    since = task.run.dispatched_at if task.run else task.step_started_at
+    if since:
+        rows.append(("Since", _clock_time(since)))
+    if task.stage in _COUNTED:
+        rows.append(("Round", f"{min(task.rounds + 1, task.limits.rounds)} of {task.limits.rounds}"))
+        rows.append(("Attempts used", f"{task.attempts} of {task.limits.attempts}"))
+    if task.branch:
+        rows.append(("Branch", _code(task.branch)))
+    if task.pull:
+        rows.append(("Pull request", f"#{task.pull}"))
+    if task.cost_usd:
+        rows.append(("Spent", f"${task.cost_usd:.2f}"))
+    return rows
+
+
+def _who(run: LiveRun) -> str:
+    repairs = ", repairing its result" if run.is_repair else ""
+    return f"{run.role} ({_code(run.agent)}{repairs})"
+
+
+def _pause(task: Task, now: datetime) -> str:
+    """A cooldown that is still running is worth a word; other holds are `dispatcher explain`'s business."""
+    until = task.cooldown_until
+    return f" Not before {_clock_time(until)}." if until and until > now and task.stage in _WAITING else ""
+
+
+def _clock_time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _spent(task: Task) -> str:
+    spent = f"So far: {task.rounds} of {task.limits.rounds} rounds"
+    return f"{spent}, ${task.cost_usd:.2f}." if task.cost_usd else f"{spent}."
+
+
+def _render_detail(cause: BlockCause | None, detail: str) -> str:
+    """An agent's words as a quote, machine words as code: a list when there are several lines."""
+    if not detail:
+        return ""
+    if cause in _QUOTED:
+        return "\n".join(f"> {line}".rstrip() for line in defuse(detail, _DETAIL_LIMIT).split("\n"))
+    lines = [line for line in cut_text(detail, _DETAIL_LIMIT).split("\n") if line.strip()]
+    return "\n".join(f"- {_code(line)}" for line in lines) if len(lines) > 1 else _code(lines[0])
+
+
+def _last_output(task: Task) -> str:
+    """What the next worker would have been told: the end of the check's output, or how the last run ended."""
+    if not task.told:
+        return ""
+    shown = _visible(clean_text(task.told[-1][-_OUTPUT_LIMIT:]))
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
+    return f"<details><summary>The last thing that went wrong</summary>\n\n{fence}\n{shown}\n{fence}\n\n</details>"
+
+
+def _render_finding(finding: Finding) -> str:
+    place = f" {_code(finding.path)}:" if finding.path else ""
+    text = defuse(finding.text, 5_000).replace("\n", "\n  ")
+    return f"- **{finding.severity}**{':' if not place else ''}{place} {text}"
+
+
+def _code(text: str) -> str:
+    """A text of ours or of a machine on one line, as code: nothing in it means anything to GitHub."""
+    line = " ".join(clean_text(text, _CODE_LIMIT).split())
+    return f"`{_visible(line).replace('`', chr(39))}`"
+
+
+def _visible(code: str) -> str:
+    """Code in which nothing can be taken for a hidden marker."""
+    return code.replace("<!--", "< !--")
+
+
+def _join(parts: Sequence[str]) -> str:
+    return cut_text("\n\n".join(part for part in parts if part), TEXT_LIMIT)
