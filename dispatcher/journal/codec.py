@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from dispatcher.core.effects import ALL_EFFECTS, Effect
+from dispatcher.core.effects import ALL_EFFECTS, AnyEffect, Effect
 from dispatcher.core.events import ALL_EVENTS, Event
 from dispatcher.core.model import LiveRun, Task
 from dispatcher.journal.schema import storable
@@ -65,9 +65,11 @@ def parse_event(kind: str, body: str) -> Event:
     return _parse(_named(_EVENTS, kind), body)
 
 
-def parse_effect(kind: str, body: str) -> Effect:
+def parse_effect(kind: str, body: str) -> AnyEffect:
     """The effect of this kind. Raises Unreadable."""
-    return _parse(_named(_EFFECTS, kind), body)
+    effect = _parse(_named(_EFFECTS, kind), body)
+    assert isinstance(effect, AnyEffect)
+    return effect
 
 
 def _named(classes: dict[str, type[_Value]], kind: str) -> type[_Value]:

@@ -18,7 +18,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from dispatcher.core.errors import JournalUnusable
 
@@ -62,7 +61,6 @@ def open_engine(path: Path, *, read_only: bool, busy_timeout_s: float) -> sa.Eng
         return _connect(path, read_only=read_only, busy_timeout_s=busy_timeout_s)
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
-    event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -72,7 +70,11 @@ def _connect(path: Path, *, read_only: bool, busy_timeout_s: float) -> sqlite3.C
         _create_private(path)
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=busy_timeout_s, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout_s,
+        check_same_thread=False,  # the pool gives a connection to one thread at a time
+        isolation_level=None,  # the driver's own idea of a transaction leaves out reads and table definitions
     )
     try:
         if not read_only and connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
@@ -91,11 +93,6 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except OSError:
         return  # there already; or impossible, and then opening it says why
-
-
-def _leave_transactions_to_us(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    # The driver's own idea of when a transaction begins leaves out reads and table definitions.
-    connection.isolation_level = None
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -137,21 +134,33 @@ def _primary_code(error: BaseException | None) -> int:
 
 
 def copy_database(engine: sa.Engine, target: Path) -> None:
-    """Copy the committed state to `target`, which appears whole or not at all; replaces what is there."""
+    """Copy the committed state to `target`, which appears whole or not at all; replaces what is there.
+
+    Raises JournalUnusable naming `target`.
+    """
     unfinished = target.with_name(f"{target.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    _create_private(unfinished)
     try:
-        with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(unfinished)) as copy:
-            source: Any = pooled.driver_connection
-            source.backup(copy)
-            # One file is easier to carry than three.
-            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
-        _flush(unfinished)
-        unfinished.replace(target)
-        _flush(target.parent)
+        with named_errors(target):
+            unfinished.unlink(missing_ok=True)
+            _create_private(unfinished)
+            _copy(engine, unfinished)
+            unfinished.replace(target)
+            _flush(target.parent)
+    except OSError as error:
+        raise JournalUnusable(
+            f"{target}: the backup cannot be written ({error}).", "Name another place."
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _copy(engine: sa.Engine, target: Path) -> None:
+    with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(target)) as copy:
+        source: Any = pooled.driver_connection
+        source.backup(copy)
+        # One file is easier to carry than three.
+        copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+    _flush(target)
 
 
 def _flush(path: Path) -> None:

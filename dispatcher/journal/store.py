@@ -299,13 +299,7 @@ class SqlJournal:
 
     def backup(self, path: Path) -> None:
         """Copy the committed state to `path`, which appears whole or not at all; other processes may go on writing."""
-        with named_errors(path):
-            try:
-                copy_database(self._reader, path)
-            except OSError as error:
-                raise JournalUnusable(
-                    f"{path}: the backup cannot be written ({error}).", "Name another place."
-                ) from error
+        copy_database(self._reader, path)
 
     def check(self) -> tuple[str, ...]:
         """What is wrong inside the file, () when it is sound; reads all of it, so not for every tick."""

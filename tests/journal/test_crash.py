@@ -14,12 +14,12 @@ EFFECTS_EACH = 40
 
 WRITER = f"""
 import itertools, os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
-from dispatcher.core.model import Stage
 from dispatcher.journal.store import SqlJournal
-from tests.journal.stories import a_run, a_task, decided, dispatched, shown, later
+from tests.journal.stories import a_run, a_task, dispatched, shown
 
 path, first, dies_at = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 
@@ -39,7 +39,6 @@ with SqlJournal(path) as journal:
         task = a_task(number)
         decision = dispatched(task, a_run(f"run-{{number}}"))
         more = tuple(shown(task, str(cause)) for cause in range({EFFECTS_EACH} - 2))
-        from dataclasses import replace
         journal.commit(replace(decision, effects=decision.effects + more))
         print(number, flush=True)
 """
