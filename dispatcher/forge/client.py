@@ -85,11 +85,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class GraphError:
-    """One entry of a GraphQL answer's `errors`; `at` is the first part of its path (the alias)."""
+    """One entry of a GraphQL answer's `errors`; the first part of `path` is the alias."""
 
     kind: str
     message: str
-    at: str
+    path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ class Connection:
         node = answer.node
         errors = tuple(
             GraphError(
-                entry.text("type", ""), redact(entry.text("message", ""), self.token), entry.first_of("path")
+                entry.text("type", ""), redact(entry.text("message", ""), self.token), entry.words("path")
             )
             for entry in node.children("errors")
         )
@@ -258,7 +258,7 @@ class Connection:
             raise QuotaSpent(f"GitHub's quota (graphql) is used up until {until:%H:%M:%S} UTC", until)
         data = node.child("data")
         if data is None:
-            first = errors[0] if errors else GraphError("", "something went wrong: no data", "")
+            first = errors[0] if errors else GraphError("", "something went wrong: no data", ())
             raise explain_graphql(first.kind, first.message, request.operation)
         return GraphAnswer(request.operation, data, errors)
 

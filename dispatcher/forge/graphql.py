@@ -77,7 +77,9 @@ fragment PullState on PullRequest {
 }
 """
 
-_TASK_VARIABLES = "$number: Int!, $pull: Int!, $withPull: Boolean!, $findPull: Boolean!, $withPeople: Boolean!"
+_TASK_VARIABLES = (
+    "$number: Int!, $pull: Int!, $withPull: Boolean!, $findPull: Boolean!, $withPeople: Boolean!"
+)
 
 
 def _task_parts(label_names: Sequence[str]) -> str:

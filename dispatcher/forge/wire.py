@@ -96,10 +96,10 @@ class Node:
         connection = self.child(name)
         return connection.children("nodes") if connection else ()
 
-    def first_of(self, name: str) -> str:
-        """The first entry of a list below as text; "" when there is none."""
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of plain values below, each as text; empty for null or missing."""
         value = self.fields.get(name)
-        return str(value[0]) if isinstance(value, list) and value else ""
+        return tuple(str(entry) for entry in value) if isinstance(value, list) else ()
 
     def subs(self) -> "Iterator[tuple[str, Node]]":
         """Every field that holds an object, with its name."""

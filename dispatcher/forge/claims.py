@@ -1,0 +1,189 @@
+"""Claiming an item: assign the bot, write the claim down where every instance sees it, read both back.
+
+Assigning is no lock and a comment has no compare-and-set, so two instances (two machines with one bot account) are kept
+apart like this: each writes its claim into a status comment of its own, never into another's, and reads all of them in
+the answer of that very write. Whoever wrote later sees the earlier claim and lets go; GitHub's clock decides, and in
+the same second the smaller comment id.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dispatcher.core.errors import ClaimLost, DispatcherError, Gone
+from dispatcher.core.markers import ClaimNote, render_claim_marker, render_status_marker, seal
+from dispatcher.core.model import ClaimMarker, Item, ItemKey, Snapshot
+from dispatcher.forge import graphql
+from dispatcher.forge.client import GraphAnswer
+from dispatcher.forge.known import KnownComment, KnownItem, Numbers
+from dispatcher.forge.refusals import Refused
+from dispatcher.forge.stage import find_own_status
+from dispatcher.forge.wire import Node, parse_rest_person
+from dispatcher.forge.writes import Writer
+from dispatcher.ports import ClaimOrder, Clock
+
+LOG = logging.getLogger(__name__)
+
+
+class RivalWon(ClaimLost):
+    """Another instance of the same bot account has the claim: the assignment is its, and stays."""
+
+
+@dataclass(slots=True)
+class Claimer:
+    """Claims items for one instance."""
+
+    writer: Writer
+    clock: Clock
+
+    def claim(self, order: ClaimOrder) -> Snapshot:
+        """Assign, write, read back; raises ClaimLost and takes back what it did when somebody else has the item."""
+        known = self.writer.know(order.item)
+        self._refuse_rival_that_is_known(order)
+        related = tuple(item.key for item in self.writer.related(order.item))
+        with self.writer.careful(order.item, *related):
+            self._assign(order, known)
+            comment = find_own_status(
+                self.writer.related(order.item), order.instance, order.status_comment_id
+            )
+            written, snapshot = self._write_claim(order, comment, known)
+            try:
+                return self._judge(order, known, written, snapshot)
+            except ClaimLost as lost:
+                self._withdraw(order, written, existed=comment is not None)
+                if not isinstance(lost, RivalWon):
+                    self._unassign(order, known)
+                raise
+
+    def _refuse_rival_that_is_known(self, order: ClaimOrder) -> None:
+        """Another instance's live claim is reason enough not to write anything."""
+        for item in self.writer.related(order.item):
+            for comment in item.comments:
+                claim = comment.notes.claim
+                if claim and claim.instance != order.instance and claim.expires_at > self.clock.now():
+                    self.writer.memory.forget(item.key)
+                    raise RivalWon(f"{claim.instance} has claimed it until {claim.expires_at:%H:%M} UTC")
+
+    # -- step one --
+
+    def _assign(self, order: ClaimOrder, known: KnownItem) -> None:
+        """Adding (not replacing) the assignees cannot push a person out who came in the meantime."""
+        bot = self.writer.reader.identity()
+        path = f"/repositories/{order.item.repo_id}/issues/{order.item.number}/assignees"
+        answer = self.writer.connection.write(
+            "POST", path, {"assignees": [bot.login]}, safe_to_repeat=True
+        ).node
+        people = [parse_rest_person(person) for person in answer.children("assignees")]
+        strangers = [who.login for who in people if who.id != bot.id and not known.has_assignee(who.login)]
+        if answer.text("state") != "open":
+            self._let_go(order, known, "it was closed")
+        if strangers:
+            self._let_go(order, known, f"{strangers[0]} was assigned to it")
+        if not any(person.id == bot.id for person in people):
+            raise ClaimLost(f"GitHub did not assign {bot.login}: does the account have write access?")
+
+    def _let_go(self, order: ClaimOrder, known: KnownItem, why: str) -> None:
+        self._unassign(order, known)
+        raise ClaimLost(why)
+
+    def _unassign(self, order: ClaimOrder, known: KnownItem) -> None:
+        """Take the assignment back that this claim made."""
+        login = self.writer.reader.identity().login
+        path = f"/repositories/{order.item.repo_id}/issues/{order.item.number}/assignees"
+        payload, connection = {"assignees": [login]}, self.writer.connection
+        if not known.has_assignee(login):
+            self._try(lambda: connection.write("DELETE", path, payload, safe_to_repeat=True))
+
+    # -- step two --
+
+    def _write_claim(
+        self, order: ClaimOrder, comment: KnownComment | None, known: KnownItem
+    ) -> tuple[Node, Snapshot]:
+        claim = ClaimNote(order.instance, order.run_id, order.expires_at)
+        body = seal(order.status_text, render_status_marker(order.instance), render_claim_marker(claim))
+        answer = self._send(order.item, comment, known, body)
+        status = answer.data.must("status")
+        written = (
+            status.must("issueComment")
+            if status.child("issueComment")
+            else status.must("commentEdge", "node")
+        )
+        numbers = self.writer.memory.numbers.get(order.item) or Numbers(order.item.number)
+        return written, self.writer.reader.read(written.must("repository"), numbers)
+
+    def _send(self, key: ItemKey, comment: KnownComment | None, known: KnownItem, body: str) -> GraphAnswer:
+        if comment is not None:
+            try:
+                return self._mutate("ClaimByEdit", key, {"comment": comment.node_id, "body": body})
+            except Gone:
+                LOG.info("%s: the status comment was deleted; writing another one", key)
+        return self._mutate("ClaimByComment", key, {"subject": known.node_id, "body": body})
+
+    def _mutate(self, operation: str, key: ItemKey, variables: dict[str, object]) -> GraphAnswer:
+        reader, is_edit = self.writer.reader, operation == "ClaimByEdit"
+        numbers = self.writer.memory.numbers.get(key) or Numbers(key.number)
+        build = graphql.edit_status_mutation if is_edit else graphql.add_status_mutation
+        values = reader.variables(key.repo_id, numbers) | variables | {"findPull": False}
+        try:
+            answer = self.writer.connection.mutate(
+                operation, reader.text(build, key.repo_id), values, safe_to_repeat=is_edit
+            )
+        except Refused as error:  # a text that the server cannot read was not acted on
+            if not reader.lost_dependencies(error):
+                raise
+            return self._mutate(operation, key, variables)
+        if answer.data.child("status") is None:
+            answer.raise_first()
+        return answer
+
+    # -- step three --
+
+    def _judge(self, order: ClaimOrder, known: KnownItem, written: Node, snapshot: Snapshot) -> Snapshot:
+        bot = self.writer.reader.identity()
+        item = _item_of(snapshot, order.item)
+        if item is None or not item.is_open:
+            raise ClaimLost("it was closed")
+        if not any(person.id == bot.id for person in item.assignees):
+            raise ClaimLost(f"{bot.login} was taken off it")
+        for person in item.assignees:
+            if person.id != bot.id and not known.has_assignee(person.login):
+                raise ClaimLost(f"{person.login} was assigned to it")
+        mine = self._my_marker(order, written)
+        for rival in snapshot.markers:
+            is_older = (rival.created_at, rival.comment_id) < (mine.created_at, mine.comment_id)
+            if rival.instance != order.instance and rival.expires_at > self.clock.now() and is_older:
+                raise RivalWon(f"{rival.instance} claimed it first")
+        others = tuple(marker for marker in snapshot.markers if marker.comment_id != mine.comment_id)
+        return replace(snapshot, markers=(*others, mine), status_comment_id=mine.comment_id)
+
+    def _my_marker(self, order: ClaimOrder, written: Node) -> ClaimMarker:
+        return ClaimMarker(
+            instance=order.instance,
+            run_id=order.run_id,
+            expires_at=order.expires_at,
+            comment_id=written.number("databaseId"),
+            created_at=written.moment_or_none("lastEditedAt") or written.moment("createdAt"),
+            by_id=self.writer.reader.identity().id,
+        )
+
+    def _withdraw(self, order: ClaimOrder, written: Node, *, existed: bool) -> None:
+        """Take our claim out again: the comment goes if it is new, else only its marker."""
+        path = f"/repositories/{order.item.repo_id}/issues/comments/{written.number('databaseId')}"
+        body = seal(order.status_text, render_status_marker(order.instance))
+        connection = self.writer.connection
+        if existed:
+            self._try(lambda: connection.write("PATCH", path, {"body": body}, safe_to_repeat=True))
+        else:
+            self._try(lambda: connection.write("DELETE", path, None, safe_to_repeat=True))
+
+    def _try(self, act: Callable[[], object]) -> None:
+        """Tidying up after a lost claim must not hide that it was lost; the claim's expiry covers the rest."""
+        try:
+            act()
+        except DispatcherError as error:
+            LOG.warning("could not take a lost claim back: %s", error)
+
+
+def _item_of(snapshot: Snapshot, key: ItemKey) -> Item | None:
+    items = (snapshot.issue, snapshot.pull.item if snapshot.pull else None)
+    return next((item for item in items if item and item.key == key), None)

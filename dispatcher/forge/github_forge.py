@@ -1,0 +1,191 @@
+"""GitHub behind the Forge port: puts the parts of this room together."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from dispatcher.core.errors import RetryLater
+from dispatcher.core.model import Hold, ItemKey, ItemSummary, Permission, Person, Snapshot, Task
+from dispatcher.core.rules import LabelNames, RepoRules
+from dispatcher.forge.account import Account
+from dispatcher.forge.claims import Claimer
+from dispatcher.forge.client import GITHUB_URL, Connection
+from dispatcher.forge.credentials import Secret
+from dispatcher.forge.known import Memory, Numbers
+from dispatcher.forge.permissions import Permissions
+from dispatcher.forge.polling import Inbox, Lists, Trail
+from dispatcher.forge.searching import SEARCH_POLL_S, Searcher
+from dispatcher.forge.snapshot import Reader
+from dispatcher.forge.stage import StageWriter
+from dispatcher.forge.writes import Writer
+from dispatcher.ports import (
+    ClaimOrder,
+    Clock,
+    Cursors,
+    Intake,
+    Look,
+    OpenedPull,
+    PullOrder,
+    Repo,
+    RepoTrouble,
+    ReviewOrder,
+    StageOrder,
+    Written,
+)
+
+
+class GitHubForge:
+    """One credential at GitHub or a GitHub Enterprise Server. Use it from one thread.
+
+    `instance` names this dispatcher among others with the same bot account; it must outlive the journal. `bot_login`
+    is checked against the token. `write_pause_s` keeps writes apart (GitHub asks for about a second).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Secret,
+        clock: Clock,
+        cursors: Cursors,
+        *,
+        bot_login: str | None = None,
+        instance: str = "",
+        write_pause_s: float = 1.0,
+        timeout_s: int = 30,
+    ) -> None:
+        self._clock = clock
+        self._connection = Connection(
+            base_url or GITHUB_URL, token, clock, write_pause_s=write_pause_s, timeout_s=timeout_s
+        )
+        self._memory = Memory()
+        self._account = Account(self._connection, self._memory, bot_login)
+        self._permissions = Permissions(self._connection, clock, self._memory)
+        self._reader = Reader(
+            self._connection, self._memory, self._permissions, self._account.fetch_identity, instance
+        )
+        self._writer = Writer(self._connection, self._memory, self._reader)
+        self._claimer = Claimer(self._writer, clock)
+        self._stage = StageWriter(self._writer, instance)
+        self._trail = Trail(cursors, f"forge:{token.fingerprint}")
+        self._inbox = Inbox(self._connection, clock, self._trail)
+        self._lists = Lists(self._connection, clock, self._trail)
+        self._searcher = Searcher(self._connection, clock, self._trail)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._connection.close()
+
+    # -- the credential --
+
+    def fetch_identity(self) -> Person:
+        """The bot account that the token belongs to."""
+        return self._account.fetch_identity()
+
+    def choose_intake(self) -> Intake:
+        """Find out what the token can do and settle how new work is found."""
+        return self._account.choose_intake()
+
+    @property
+    def scopes(self) -> tuple[str, ...] | None:
+        """A classic token's scopes, None for other kinds; known after `fetch_identity`."""
+        return self._account.scopes
+
+    @property
+    def requests_made(self) -> Mapping[tuple[str, int], int]:
+        """How many requests were sent, by kind (`GET /issues`, `GRAPHQL Snapshot`) and status (0: no answer)."""
+        return self._connection.requests_made
+
+    def fetch_time(self) -> datetime:
+        """GitHub's clock (its Date header), to be compared with ours; costs no quota."""
+        date = self._connection.get("/rate_limit").headers.get("date", "")
+        try:
+            return parsedate_to_datetime(date).astimezone(UTC)
+        except ValueError:
+            raise RetryLater("GitHub's answer has no Date header") from None
+
+    def quota_hold(self) -> Hold | None:
+        """The hold of the credential, while its quota is spent."""
+        return self._connection.gate.hold()
+
+    # -- reading --
+
+    def fetch_repos(self, rules: Sequence[RepoRules]) -> tuple[tuple[Repo, ...], tuple[RepoTrouble, ...]]:
+        """Look the configured repositories up; those that cannot be used come back as troubles."""
+        return self._account.fetch_repos(rules)
+
+    def look(self, repos: Sequence[Repo], turn_labels: frozenset[str]) -> Look:
+        """Ask once what is new. Notifications are left out until GitHub's poll interval is over (`next_poll_s`)."""
+        self._trail.settle()
+        watched = {repo.id for repo in repos}
+        labels = sorted(turn_labels)
+        if self.choose_intake().kind == "search":
+            calls, items = self._searcher.look(_owners(repos), labels, self.fetch_identity())
+            read_to, next_poll_s = None, SEARCH_POLL_S
+        else:
+            calls, read_to = self._inbox.look()
+            items = tuple(item for label in labels for item in self._lists.look(label))
+            next_poll_s = self._inbox.wait_s
+        return Look(
+            wakes=tuple(call for call in calls if call.key.repo_id in watched),
+            items=tuple(item for item in items if item.key.repo_id in watched),
+            notifications_read_to=read_to,
+            next_poll_s=next_poll_s,
+        )
+
+    def sweep(self, repos: Sequence[Repo], labels: Sequence[LabelNames]) -> tuple[ItemSummary, ...]:
+        """List every open item of ours, whatever the cursors say."""
+        watched = {repo.id for repo in repos}
+        turn_labels = sorted({names.turn for names in labels})
+        if self.choose_intake().kind == "search":
+            found = self._searcher.sweep(_owners(repos), turn_labels, self.fetch_identity())
+        else:
+            found = self._lists.sweep(turn_labels)
+        return tuple(item for item in found if item.key.repo_id in watched)
+
+    def fetch_snapshot(self, repo: Repo, task: Task) -> Snapshot:
+        """Read issue, pull request, comments, reviews, CI and claim markers of a task: one request."""
+        self._memory.label_names[repo.id] = tuple(sorted(repo.rules.labels.ours))
+        pull = task.pull if task.pull != task.key.number else None
+        return self._reader.fetch(task.key.repo_id, Numbers(task.key.number, pull))
+
+    def fetch_permission(self, repo: Repo, person: Person) -> Permission:
+        """What this person may do in the repository."""
+        return self._permissions.fetch(repo.id, person)
+
+    def fetch_is_member(self, team: str, person: Person) -> bool:
+        """Whether the person is in `@org/team`."""
+        return self._permissions.fetch_is_member(team, person)
+
+    # -- writing --
+
+    def claim(self, order: ClaimOrder) -> Snapshot:
+        """Assign the bot, write the claim, read everything back; raises ClaimLost."""
+        return self._claimer.claim(order)
+
+    def show_stage(self, order: StageOrder) -> Written:
+        """Make labels, assignees and status comment as ordered, in at most one request when all is known."""
+        return self._stage.show(order)
+
+    def open_pull(self, order: PullOrder) -> OpenedPull:
+        """Open the pull request, or return the one that the branch already has."""
+        return self._writer.open_pull(order)
+
+    def post_review(self, order: ReviewOrder) -> Written:
+        """Post one review, unless one with this key is there."""
+        return self._writer.post_review(order)
+
+    def post_comment(self, item: ItemKey, repo: str, text: str, key: str) -> Written:  # noqa: ARG002 - the port's shape
+        """Post one comment, unless one with this key is there."""
+        return self._writer.post_comment(item, text, key)
+
+    def mark_read(self, until: datetime) -> None:
+        """Mark notifications up to and including `until` as read, in one request."""
+        self._inbox.mark_read(until)
+
+    def create_labels(self, repo: Repo) -> tuple[str, ...]:
+        """Create the labels that are missing; returns their names."""
+        return self._writer.create_labels(repo)
+
+
+def _owners(repos: Sequence[Repo]) -> tuple[str, ...]:
+    return tuple(sorted({repo.full_name.partition("/")[0] for repo in repos}))
