@@ -305,11 +305,12 @@ class RunCancelled(Event):
 
 @dataclass(frozen=True, slots=True)
 class CheckPassed(Event):
-    """The check is green (or there is none) on exactly this commit; `head` may be published."""
+    """The check is green (or there is none) on exactly this commit; `head` may be published. `note` names the check."""
 
     head: str
     base_head: str = ""
     run_id: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
