@@ -110,10 +110,12 @@ def _refuse_unknown_keys(found: _Object, known: tuple[str, ...], what: str) -> N
     unknown = [key for key in found.fields if key not in known]
     if not unknown:
         return
-    near = get_close_matches(unknown[0][:_SHOWN], known, n=1, cutoff=0.5)
-    hint = f"did you mean `{near[0]}`?" if near else f"{what} may have: {', '.join(known)}"
+    near = get_close_matches(unknown[0][:_SHOWN], known, n=1, cutoff=0.6)
+    hint = f" Did you mean `{near[0]}`?" if near else ""
     more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
-    raise _Malformed(f"unknown key {_show(unknown[0])}{more} in {what}; {hint}")
+    raise _Malformed(
+        f"unknown key {_show(unknown[0])}{more} in {what}, which may have: {', '.join(known)}.{hint}"
+    )
 
 
 def _take_choice(found: _Object, where: str, choices: tuple[str, ...]) -> str:
