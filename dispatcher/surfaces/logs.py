@@ -3,6 +3,7 @@
 import codecs
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,26 +83,28 @@ class LogReader:
             self._rest = ""
 
     def _chunks(self) -> Iterator[bytes]:
-        for name in ("agent.log", "agent.log.older", "agent.log.newer"):
-            is_segment = name != "agent.log"
-            if not is_segment and self._saw_segments:
-                continue
-            try:
-                handle = os.open(
-                    self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                )
-            except OSError:
-                continue
-            with os.fdopen(handle, "rb") as piece:
-                yield from self._new_part(piece.fileno())
-            self._saw_segments |= is_segment
+        has_segments = (self.folder / "agent.log.newer").exists()
+        if not self._saw_segments:
+            yield from self._new_part("agent.log")
+        if has_segments:
+            self._saw_segments = True
+            yield from self._new_part("agent.log.older")
+            yield from self._new_part("agent.log.newer")
 
-    def _new_part(self, handle: int) -> Iterator[bytes]:
-        inode = os.fstat(handle).st_ino
-        os.lseek(handle, self._offsets.get(inode, 0), os.SEEK_SET)
-        while chunk := os.read(handle, _CHUNK_BYTES):
-            self._offsets[inode] = self._offsets.get(inode, 0) + len(chunk)
-            yield chunk
+    def _new_part(self, name: str) -> Iterator[bytes]:
+        """What a piece has gained; nothing when it is not there, or is no regular file."""
+        try:
+            handle = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return
+        with os.fdopen(handle, "rb", buffering=0) as piece:
+            kind = os.fstat(handle)
+            if not stat.S_ISREG(kind.st_mode):
+                return
+            piece.seek(self._offsets.get(kind.st_ino, 0))
+            while chunk := piece.read(_CHUNK_BYTES):
+                self._offsets[kind.st_ino] = piece.tell()
+                yield chunk
 
 
 def read_log(reader: LogReader, *, follow: bool, wait: Callable[[float], None]) -> Iterator[str]:

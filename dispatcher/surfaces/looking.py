@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -63,13 +65,11 @@ def find_daemon(settings: Settings) -> Daemon:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             holder = lock.read(500).strip()
-            return Daemon(is_running=True, holder=holder, pid=parse_pid(holder))
+            return Daemon(is_running=True, holder=holder, pid=parse_pid(holder, socket.gethostname()))
         return Daemon(is_running=False)
 
 
-def parse_pid(holder: str) -> int | None:
-    """The process id in the lock's text."""
-    import re
-
-    found = re.search(r"\bpid\D{0,3}(\d{1,9})\b", holder) or re.search(r"\b(\d{1,9})\b", holder)
-    return int(found[1]) if found else None
+def parse_pid(holder: str, host: str) -> int | None:
+    """The process in a lock's text ("pid 12 on HOST since ..."); None when it is another machine's, or unnamed."""
+    found = re.match(r"pid (\d{1,9}) on (\S+)", holder)
+    return int(found[1]) if found and found[2] == host else None

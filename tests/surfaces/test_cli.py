@@ -1,0 +1,539 @@
+"""The command line as a person or a script meets it: what is printed, and the exit code."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dispatcher.core.errors import AlreadyRunning, BadCredential, DispatcherError, QuotaSpent
+from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
+from dispatcher.journal.store import SqlJournal
+from dispatcher.ports import Intake, Repo, RepoTrouble
+from dispatcher.surfaces.cli import app
+
+NOW = datetime.now(UTC)
+SHOP = (
+    '[repo.shop]\nowner = "acme"\nname = "shop"\n[agents]\nworker = "me"\nreviewer = "me"\nresponder = "me"\n'
+)
+AGENT = f"[agent.me]\nargv = [{json.dumps(sys.executable)}]\n"
+
+
+class ForgeOffice:
+    """The forge, as far as the command line talks to it."""
+
+    def __init__(self):
+        self.troubles = ()
+        self.permission = Permission.WRITE
+        self.error = None
+        self.missing = ("bot", "needs-review")
+
+    def fetch_identity(self):
+        if self.error:
+            raise self.error
+        return Person(9, "robot", is_bot=True)
+
+    def choose_intake(self):
+        return Intake("lists", "a classic token sees notifications")
+
+    def fetch_repos(self, rules):
+        broken = {trouble.full_name for trouble in self.troubles}
+        usable = [one for one in rules if one.full_name not in broken]
+        return tuple(
+            Repo(1, one.full_name, "main", one, self.permission, "https://forge.example/x.git")
+            for one in usable
+        ), self.troubles
+
+    def create_labels(self, repo):
+        created, self.missing = self.missing, ()
+        return created
+
+
+class Parts:
+    """A real journal, and an office for a forge."""
+
+    def __init__(self):
+        self.forge = ForgeOffice()
+        self.isolates = True
+        self.engine_error = None
+        self.ticks = 0
+
+    def open_journal(self, settings, *, read_only=False):
+        return SqlJournal(settings.journal_path, read_only=read_only)
+
+    def connect_forge(self, settings, journal):
+        return self.forge
+
+    def can_isolate(self):
+        return self.isolates
+
+
+class Desk:
+    """Runs commands in a folder of their own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.state_dir = folder / "state"
+        self.config = folder / "config.toml"
+        self.parts = Parts()
+
+    def run(self, *arguments):
+        return CliRunner().invoke(app, arguments, obj=self.parts)
+
+    def ask(self, *arguments):
+        result = self.run(*arguments, "--json")
+        return result.exit_code, json.loads(result.stdout)
+
+    def journal(self):
+        self.state_dir.mkdir(exist_ok=True)
+        return SqlJournal(self.state_dir / "journal.sqlite3")
+
+    def keep(self, *tasks):
+        with self.journal() as journal:
+            for task in tasks:
+                journal.save_task(task)
+
+    def orders(self):
+        with self.journal() as journal:
+            return [(order.name, order.argument) for order in journal.take_orders()]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("DISPATCHER_CONFIG", "STATE_DIRECTORY", "DISPATCHER_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("DISPATCHER_STATE_DIR", str(tmp_path / "state"))
+    desk = Desk(tmp_path)
+    desk.config.write_text(SHOP + AGENT)
+    return desk
+
+
+@pytest.fixture
+def daemon(desk):
+    """A process that holds the state folder's lock, as the dispatcher does, and dies of SIGTERM."""
+    desk.state_dir.mkdir(exist_ok=True)
+    code = (
+        "import fcntl,os,signal,sys\n"
+        "f=open(sys.argv[1],'w'); fcntl.flock(f, fcntl.LOCK_EX)\n"
+        "f.write(f'pid {os.getpid()} on {sys.argv[2]} since noon'); f.flush()\n"
+        "print('held', flush=True); signal.pause()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(desk.state_dir / "lock"), socket.gethostname()],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline() == b"held\n"
+    yield holder
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+
+
+def a_task(number=7, **facts):
+    return replace(Task(key=ItemKey(1, number), repo="acme/shop", stage=Stage.QUEUED, title="Count"), **facts)
+
+
+# ---------------------------------------------------------------- status
+
+
+def test_status_before_anything_happened(desk):
+    result = desk.run("status")
+    assert result.exit_code == 0
+    assert "not running" in result.stdout
+    assert "No open tasks" in result.stdout
+
+
+def test_status_without_a_configuration_says_where_it_looked(desk):
+    desk.config.unlink()
+    result = desk.run("status")
+    assert result.exit_code == 2
+    assert str(desk.folder / "config.toml") in result.stderr
+    assert "dispatcher init" in result.stderr
+
+
+def test_status_shows_tasks_with_their_holds(desk):
+    until = NOW + timedelta(minutes=20)
+    run = LiveRun("run-1", Role.REVIEWER, "codex", "abc", NOW)
+    desk.keep(
+        a_task(
+            hold=Hold(HoldKind.COOLDOWN, "the cooldown", until), step_started_at=NOW - timedelta(minutes=9)
+        ),
+        a_task(8, stage=Stage.REVIEWING, run=run, pull=12, rounds=2),
+        a_task(9, stage=Stage.BLOCKED, blocked_why="question: which\x1b[31m colour?"),
+    )
+    with desk.journal() as journal:
+        journal.save_cursor("intake", "lists: a classic token")
+        journal.note(None, "the label wins", NOW)
+
+    text = desk.run("status").stdout
+
+    assert "acme/shop#7" in text
+    assert "cooldown until" in text
+    assert "9 min" in text
+    assert re.search(r"acme/shop#8 \(PR #12\) +reviewing +2/5 .*run-1 +codex", text)
+    assert "question: which colour?" in text
+    assert "\x1b" not in text
+    assert "intake: lists: a classic token" in text
+    assert "the label wins" in text
+
+
+def test_status_in_json_is_complete(desk, daemon):
+    desk.keep(a_task(hold=Hold(HoldKind.CAP, "one of 10 runs ending")))
+    code, seen = desk.ask("status")
+    assert code == 0
+    assert seen["daemon"] == {
+        "is_running": True,
+        "holder": f"pid {daemon.pid} on {socket.gethostname()} since noon",
+        "pid": daemon.pid,
+    }
+    (task,) = seen["tasks"]
+    assert (task["name"], task["stage"]) == ("acme/shop#7", "queued")
+    assert task["hold"] == {"kind": "cap", "ends_with": "one of 10 runs ending", "until": None}
+
+
+def test_status_goes_on_while_the_configuration_is_broken(desk):
+    desk.keep(a_task())
+    desk.config.write_text("poll_intervall_s = 3\n" + SHOP)
+    result = desk.run("status")
+    assert result.exit_code == 0
+    assert "unknown key `poll_intervall_s`; did you mean `poll_interval_s`?" in result.stdout
+    assert "acme/shop#7" in result.stdout
+
+
+def test_looking_changes_nothing(desk):
+    desk.keep(a_task())
+    with desk.journal() as journal:
+        before = journal.data_version()
+    desk.run("status")
+    desk.run("explain", "acme/shop#7")
+    with desk.journal() as journal:
+        assert journal.data_version() == before
+    assert not (desk.state_dir / "lock").exists()
+
+
+def test_a_journal_that_cannot_be_read_needs_a_person(desk):
+    desk.state_dir.mkdir()
+    (desk.state_dir / "journal.sqlite3").write_text("this is no database " * 200)
+    assert desk.run("status").exit_code == 3
+    code, told = desk.ask("status")
+    assert (code, told["exit_code"]) == (3, 3)
+    assert "journal.sqlite3" in told["error"]
+
+
+# ---------------------------------------------------------------- explain
+
+
+def test_explain_says_why_what_it_cost_and_what_would_change_it(desk):
+    until = NOW + timedelta(days=300)
+    desk.keep(
+        a_task(
+            hold=Hold(HoldKind.COOLDOWN, "the cooldown", until), attempts=1, rounds=1, cost_usd=0.42, pull=12
+        )
+    )
+    lines = desk.run("explain", "acme/shop#12").stdout.splitlines()
+    assert lines[0].startswith("acme/shop#7 waits: cooldown until ")
+    assert "re-dispatch after 30 min" in lines[0]
+    assert "1 of 3 attempts used, 1 of 5 rounds, $0.42 spent." in lines[0]
+    assert lines[1] == 'To start it now: dispatcher retry acme/shop#7, or comment "@<the bot> retry".'
+
+
+def test_explain_of_an_item_that_nobody_asked_for(desk):
+    result = desk.run("explain", "acme/shop#99")
+    assert result.exit_code == 0
+    assert "nobody who may ask has put `bot` on it" in result.stdout
+
+
+def test_explain_of_a_repository_that_is_not_configured(desk):
+    code, told = desk.ask("explain", "acme/till#1")
+    assert code == 0
+    assert "acme/till is not in config.toml (repositories there: acme/shop)" in told["text"]
+
+
+def test_explain_of_nonsense_is_a_usage_error(desk):
+    result = desk.run("explain", "seven")
+    assert result.exit_code == 2
+    assert "write owner/repo#number" in result.stderr
+
+
+# ---------------------------------------------------------------- logs
+
+
+def test_logs_are_printed_without_what_moves_a_terminal(desk):
+    folder = desk.state_dir / "runs" / "run-abc"
+    folder.mkdir(parents=True)
+    (folder / "agent.log").write_bytes(b"one\r\n\x1b[2Jtwo \xff\nthree")
+    (folder / "exit.json").write_text("{}")
+    result = desk.run("logs", "run-a")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == ["one", "two \ufffd", "three"]
+    lines = [json.loads(line) for line in desk.run("logs", "run-abc", "--json").stdout.splitlines()]
+    assert lines[0] == {"run": "run-abc", "line": "one"}
+
+
+@pytest.mark.parametrize("wanted", ["nothing", "../../etc", "acme/shop#7", "*", "run-"])
+def test_logs_of_a_run_that_is_not_there_or_not_clear(desk, wanted):
+    for name in ("run-1", "run-2"):
+        (desk.state_dir / "runs" / name).mkdir(parents=True)
+    assert desk.run("logs", wanted).exit_code == 2
+
+
+# ---------------------------------------------------------------- orders
+
+
+def test_retry_leaves_an_order_for_the_daemon(desk):
+    desk.keep(a_task(pull=12))
+    code, said = desk.ask("retry", "https://forge.example/acme/shop/pull/12")
+    assert (code, said["item"], said["daemon_is_running"]) == (0, "acme/shop#7", False)
+    assert "waits until `dispatcher run`" in said["text"]
+    assert desk.orders() == [("retry", "acme/shop#7")]
+
+
+def test_orders_about_unknown_items_are_refused(desk):
+    assert desk.run("retry", "acme/shop#7").exit_code == 2
+    desk.keep(a_task(8))
+    assert desk.run("stop", "acme/shop#7").exit_code == 2
+    assert desk.orders() == []
+
+
+def test_stop_signals_the_daemon_and_leaves_no_order_behind(desk, daemon):
+    result = desk.run("stop")
+    assert result.exit_code == 0
+    assert daemon.wait(timeout=10) == -signal.SIGTERM
+    assert "its runs go on" in result.stdout
+    assert desk.orders() == []
+
+
+def test_stop_kill_and_drain_are_orders(desk, daemon):
+    assert desk.run("stop", "--kill").exit_code == 0
+    assert desk.run("drain").exit_code == 0
+    assert desk.orders() == [("kill", ""), ("drain", "")]
+    assert daemon.poll() is None
+
+
+@pytest.mark.parametrize("command", [("stop",), ("stop", "--kill"), ("drain",)])
+def test_stopping_what_does_not_run_leaves_nothing_for_the_next_start(desk, command):
+    result = desk.run(*command)
+    assert result.exit_code == 0
+    assert "No dispatcher is running" in result.stdout
+    assert desk.orders() == []
+
+
+# ---------------------------------------------------------------- init
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def test_init_finds_everything_out_by_itself(desk):
+    desk.config.unlink()
+    git(desk.folder, "init", "-q")
+    git(desk.folder, "remote", "add", "origin", "https://me:secret@github.com/acme/shop.git")
+
+    result = desk.run("init")
+
+    assert result.exit_code == 0, result.stderr
+    text = desk.config.read_text()
+    assert '[repo.shop]\nowner = "acme"\nname = "shop"' in text
+    assert "secret" not in text
+    assert "The bot is @robot." in result.stdout
+    assert "acme/shop: created bot, needs-review." in result.stdout
+    assert desk.run("config", "check").exit_code == 0
+
+
+def test_init_again_changes_no_file_and_creates_what_is_missing(desk):
+    before = desk.config.read_text()
+    code, done = desk.ask("init")
+    assert (code, done["was_written"]) == (0, False)
+    assert done["labels"] == [["acme/shop", ["bot", "needs-review"]]]
+    assert desk.config.read_text() == before
+
+
+def test_init_for_an_enterprise_server(desk):
+    desk.config.unlink()
+    git(desk.folder, "init", "-q")
+    git(desk.folder, "remote", "add", "origin", "git@ghe.example:acme/shop.git")
+    assert desk.run("init").exit_code == 0
+    assert 'base_url = "https://ghe.example/api/v3"' in desk.config.read_text()
+
+
+def test_init_without_a_repository_writes_nothing(desk):
+    desk.config.unlink()
+    result = desk.run("init")
+    assert result.exit_code == 2
+    assert "--repo owner/name" in result.stderr
+    assert not desk.config.exists()
+
+
+def test_init_without_a_token_keeps_the_file_and_says_what_is_left(desk):
+    desk.config.unlink()
+    desk.parts.forge.error = BadCredential("no GitHub token was found.", "Set DISPATCHER_GITHUB_TOKEN.")
+    result = desk.run("init", "--repo", "acme/shop")
+    assert result.exit_code == 3
+    assert "Set DISPATCHER_GITHUB_TOKEN" in result.stdout
+    assert desk.config.exists()
+
+
+# ---------------------------------------------------------------- doctor
+
+
+@pytest.fixture
+def with_clock(desk, monkeypatch):
+    """A forge's address that only tells the time."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class OnlyTheTime(BaseHTTPRequestHandler):
+        skew_s = 0
+
+        def do_HEAD(self):
+            self.send_response(404)
+            self.end_headers()
+
+        def date_time_string(self, timestamp=None):
+            return super().date_time_string(datetime.now(UTC).timestamp() + self.skew_s)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), OnlyTheTime)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    desk.config.write_text(f'[forge]\nbase_url = "http://127.0.0.1:{server.server_port}"\n{SHOP}{AGENT}')
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield OnlyTheTime
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def verdicts(answer):
+    return {finding["what"]: finding["verdict"] for finding in answer["findings"]}
+
+
+def test_doctor_finds_nothing_wrong(desk, with_clock):
+    code, answer = desk.ask("doctor")
+    assert code == 0, answer
+    assert set(verdicts(answer).values()) == {"fine"}
+    found = {finding["what"]: finding["found"] for finding in answer["findings"]}
+    assert found["token"] == "belongs to robot"
+    assert found["intake"] == "lists: a classic token sees notifications"
+
+
+def test_doctor_needs_a_person_for_what_is_bad(desk, with_clock):
+    desk.config.write_text(desk.config.read_text().replace(json.dumps(sys.executable), '"no-such-agent"'))
+    desk.parts.forge.permission = Permission.READ
+    desk.parts.isolates = False
+    with_clock.skew_s = 500
+    code, answer = desk.ask("doctor")
+    assert code == 3
+    assert verdicts(answer)["agent me"] == "bad"
+    assert verdicts(answer)["acme/shop"] == "bad"
+    assert verdicts(answer)["isolation"] == "odd"
+    assert verdicts(answer)["clock"] == "bad"
+
+
+def test_doctor_names_troubles_and_cures_for_people(desk, with_clock):
+    desk.parts.forge.troubles = (RepoTrouble("acme/shop", "it is gone or hidden from this token"),)
+    result = desk.run("doctor")
+    assert result.exit_code == 3
+    assert "bad   acme/shop: it is gone or hidden from this token" in result.stdout
+
+
+def test_doctor_without_a_token_still_tries_the_rest(desk, with_clock):
+    desk.parts.forge.error = BadCredential("no GitHub token was found.", "Set DISPATCHER_GITHUB_TOKEN.")
+    code, answer = desk.ask("doctor")
+    assert code == 3
+    assert verdicts(answer)["forge"] == "bad"
+    assert verdicts(answer)["clock"] == "fine"
+
+
+# ---------------------------------------------------------------- configuration
+
+
+def test_config_check_says_everything_at_once(desk):
+    desk.config.write_text("poll_intervall_s = 3\n[limits]\nworker_minutes = 0\n" + SHOP + AGENT)
+    result = desk.run("config", "check")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "config.toml: unknown key `poll_intervall_s`; did you mean `poll_interval_s`? (line 1)",
+        "config.toml: [limits] worker_minutes = 0, but it must be 1 or more (line 3)",
+    ]
+
+
+def test_config_show_and_schema(desk):
+    code, shown = desk.ask("config", "show")
+    assert (code, shown["poll_interval_s"]) == (0, 15)
+    assert "poll_interval_s = 15" in desk.run("config", "show").stdout
+    assert json.loads(desk.run("config", "schema").stdout)["title"] == "dispatcher configuration"
+
+
+def test_another_file_can_be_named(desk):
+    other = desk.folder / "other.toml"
+    other.write_text('repo = "acme/till"')
+    assert "acme/till" in desk.run("config", "check", "--config", str(other)).stdout
+
+
+# ---------------------------------------------------------------- exit codes
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AlreadyRunning("it is held by pid 12."), 3),
+        (BadCredential("the token was refused."), 3),
+        (QuotaSpent("the quota is used up.", NOW), 4),
+        (DispatcherError("odd."), 1),
+        (RuntimeError("a bug"), 1),
+    ],
+)
+def test_errors_become_exit_codes_in_one_place(desk, error, code):
+    desk.parts.forge.error = error
+    result = desk.run("init")
+    assert result.exit_code == code
+    assert str(error) in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_command_line_that_makes_no_sense(desk):
+    assert desk.run("statsu").exit_code == 2
+    assert desk.run("status", "--nonsense").exit_code == 2
+    assert desk.run("--help").exit_code == 0
+
+
+def test_every_command_answers_in_json():
+    from typer.main import get_command
+
+    def commands(group):
+        for command in group.commands.values():
+            yield from commands(command) if hasattr(command, "commands") else (command,)
+
+    for command in commands(get_command(app)):
+        assert "--json" in [option for parameter in command.params for option in parameter.opts], command.name
+
+
+def test_the_real_program(desk):
+    """One real process: the entry point, the exit code, both streams."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    desk.config.write_text("[forge\n")
+    answer = subprocess.run(
+        [sys.executable, "-c", "from dispatcher.surfaces.cli import main; main()", "config", "check"],
+        cwd=desk.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("config.toml: line 1, column 7")
