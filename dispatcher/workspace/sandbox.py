@@ -1,0 +1,33 @@
+"""Where a sandbox can wrap the commands that touch what an agent wrote."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a confined command needs to see of this machine beside its programs."""
+
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+
+
+class Confinement(Protocol):
+    """Turns a command line into one that runs in a sandbox.
+
+    The last words of the result must be `argv` itself: git appends one more argument to it.
+    """
+
+    def wrap(self, argv: Sequence[str], reach: Reach) -> Sequence[str]:
+        """The command line to run instead; `reach` is all that it may see."""
+        ...
+
+
+class Unconfined:
+    """No sandbox: the command runs as it is, with a scrubbed environment."""
+
+    def wrap(self, argv: Sequence[str], reach: Reach) -> Sequence[str]:  # noqa: ARG002  # the protocol's shape
+        """The command line, unchanged."""
+        return argv
