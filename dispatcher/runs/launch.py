@@ -105,6 +105,17 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
         raise RetryLater(f"the supervisor of run {folder.path.name} ended with code {done.returncode}: {why}")
 
 
+def can_isolate(python: str = sys.executable) -> bool:
+    """Whether agents get a process namespace of their own on this machine: tries it, which takes about 30 ms."""
+    probe = [python, "-I", "-S", "-E", str(_FRONT_DOOR), "--probe"]
+    return (
+        subprocess.run(
+            probe, env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_START_S, check=False
+        ).returncode
+        == 0
+    )
+
+
 def _render_order(
     ready: Launch,
     settings: RunSettings,

@@ -153,7 +153,7 @@ class ProcessRuns:
     def _take_over(self, order: RunOrder, folder: RunFolder) -> dict[str, object]:
         """Move the broken run's checkout here; returns what the repair prompt says about it."""
         old = self._at(order.repairs)
-        if old.is_supervised():
+        if self.report(order.repairs).state == "running":
             raise RetryLater(f"run {order.repairs} still runs: its checkout cannot be taken over yet")
         if old.checkout.is_dir() and not folder.checkout.exists():
             old.checkout.rename(folder.checkout)

@@ -32,6 +32,10 @@ class Process:
         """Whether it can still do anything: a zombie cannot."""
         return self.state not in {"Z", "X", "x"}
 
+    def is_same_as(self, other: "Process | None") -> bool:
+        """Whether both are one process, not two that had the same pid one after the other."""
+        return other is not None and (self.pid, self.started_ticks) == (other.pid, other.started_ticks)
+
 
 def load_boot_id() -> str:
     """The kernel's name for this boot; pids and start times of another boot mean nothing."""
@@ -102,8 +106,7 @@ def send_signal(process: Process, signum: int) -> bool:
         return False
     try:
         # The handle holds the pid: when start times agree after opening it, nobody can slip in between.
-        present = load_process(process.pid)
-        if present is None or present.started_ticks != process.started_ticks:
+        if not process.is_same_as(load_process(process.pid)):
             return False
         signal.pidfd_send_signal(handle, signum)
     except OSError:

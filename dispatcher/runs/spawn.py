@@ -72,7 +72,8 @@ def spawn(program: Program, isolation: str) -> Spawned:
 
 
 def can_isolate() -> bool:
-    """Whether a process namespace really works here: makes one and lets it go."""
+    """Whether a process namespace really works here: makes one and lets it go. Forks: for a small process only."""
+    become_subreaper()
     output = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
         spawned = _spawn_in_namespace(Program(["/bin/sh", "-c", ":"], {}, "/", os.devnull, output))
@@ -191,19 +192,21 @@ def exit_code_of(status: int) -> int:
 
 
 def _become(program: Program, words: int) -> None:
+    trying = program.folder
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump in the checkout would be committed
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(signum, signal.SIG_DFL)
         os.chdir(program.folder)
+        trying = program.stdin_path
         os.dup2(os.open(program.stdin_path, os.O_RDONLY), 0)
         os.dup2(program.output, 1)
         os.dup2(program.output, 2)
+        trying = program.argv[0]
         os.execvpe(program.argv[0], program.argv, program.environment)  # noqa: S606
     except OSError as error:
-        where = error.filename or program.argv[0]
-        os.write(words, f"{where}: {error.strerror}".encode())
+        os.write(words, f"{trying}: {error.strerror}".encode())
     os._exit(127)
 
 

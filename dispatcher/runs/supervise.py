@@ -1,4 +1,7 @@
-"""The supervisor's front door: `python3 -I -S -E supervise.py ORDER`. Nothing but the standard library is found from here."""
+"""The supervisor's front door: `python3 -I -S -E supervise.py ORDER`, or `--probe` instead of an order.
+
+Nothing but the standard library is found from here.
+"""
 
 # ruff: noqa: PTH100, PTH120
 import os

@@ -30,17 +30,22 @@ _CHUNKS_PER_LOOK = 64
 
 
 def main(order_path: str) -> int:
-    """Take the run's lock, go into the background, supervise. Returns in the foreground process only."""
+    """Take the run's lock, go into the background, supervise. Returns in the foreground process only.
+
+    With `--probe` it only tells, by exit code 0, whether agents can have a process namespace of their own here.
+    """
+    if order_path == "--probe":
+        return 0 if spawn.can_isolate() else 1
     with open(order_path, encoding="utf-8") as file:
         order = Order(json.load(file))
     if take_lock(order.lock_path) is None:
         return LOCK_IS_TAKEN
     if os.path.exists(order.started_path) or os.path.exists(order.exit_path):
         return 0
+    launcher = proctree.load_process(os.getpid())
     if os.fork():
         return 0  # the child goes on with the lock: it belongs to the open file, not to a process
-    os.chdir("/")
-    Supervisor(order).run()
+    Supervisor(order, launcher).run()
     os._exit(0)
 
 
@@ -73,8 +78,9 @@ class Order:
 class Supervisor:
     """The single-threaded loop around one agent."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, launcher: proctree.Process | None) -> None:
         self.order = order
+        self.launcher = launcher
         self.log = CappedLog(order.log_path, order.log_bytes)
         self.output_read, self.output_write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.output_read, False)
@@ -226,7 +232,9 @@ class Supervisor:
 
     def _find_tree(self) -> list[proctree.Process]:
         mine = {p.pid: p for p in proctree.find_descendants(os.getpid())}
-        mine.update({p.pid: p for p in proctree.find_marked(self.order.mark) if p.pid != os.getpid()})
+        mine |= {p.pid: p for p in proctree.find_marked(self.order.mark) if p.pid != os.getpid()}
+        if self.launcher and self.launcher.is_same_as(mine.get(self.launcher.pid)):
+            del mine[self.launcher.pid]  # our own foreground half, on its way out
         return list(mine.values())
 
     def _end_everything(self) -> None:
