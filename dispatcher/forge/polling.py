@@ -141,10 +141,10 @@ class Lists:
             return ()
         before, versions = self._seen.get(label, frozenset()), frozenset((i.key, i.updated_at) for i in items)
         newest = max(item.updated_at for item in items)
-        answered_at = _http_date(answer.headers.get("date", ""))
-        second_is_over = versions <= before or (
-            answered_at is not None and answered_at - newest >= timedelta(seconds=_SETTLED_S)
-        )
+        # The earlier of the two clocks: a wrong one costs one more request, never a change.
+        now = self.clock.now()
+        answered_at = min(_http_date(answer.headers.get("date", "")) or now, now)
+        second_is_over = versions <= before or answered_at - newest >= timedelta(seconds=_SETTLED_S)
         # Times are whole seconds: until the newest one is over, another change may still get the same stamp.
         cursor = newest + timedelta(seconds=1) if second_is_over else newest
         stamp = cursor.strftime("%Y-%m-%dT%H:%M:%SZ")

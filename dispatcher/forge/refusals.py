@@ -58,7 +58,8 @@ def explain_refusal(refusal: Refusal) -> DispatcherError:
         case status if status >= 500:
             error = Transient(said)
         case _:
-            error = Refused(said, fields=refusal.fields)
+            why = f" ({'; '.join(refusal.fields)})" if refusal.fields else ""
+            error = Refused(f"{said.removesuffix('.')}{why}.", fields=refusal.fields)
     return error
 
 

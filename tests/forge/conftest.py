@@ -102,7 +102,9 @@ class Office:
     def look_at(self, number: int, pull: int | None = None) -> Snapshot:
         return self.forge.fetch_snapshot(self.repo, self.task(number, pull))
 
-    def claim_order(self, number: int, instance: str = "here", run: str = "run-1", **other: object) -> ClaimOrder:
+    def claim_order(
+        self, number: int, instance: str = "here", run: str = "run-1", **other: object
+    ) -> ClaimOrder:
         fields = {
             "item": self.key(number),
             "repo": SHOP,
@@ -114,7 +116,9 @@ class Office:
         }
         return ClaimOrder(**(fields | other))
 
-    def review_order(self, pull: int, *findings: Finding, key: str = "review-1", head: str = "") -> ReviewOrder:
+    def review_order(
+        self, pull: int, *findings: Finding, key: str = "review-1", head: str = ""
+    ) -> ReviewOrder:
         sha = head or self.box.scene.issue(SHOP, pull).pull.head_sha
         return ReviewOrder(self.key(pull), SHOP, sha, "Two things.", findings, key)
 

@@ -29,7 +29,9 @@ def test_the_next_claim_rewrites_the_same_comment(office):
     number = office.issue()
     first = office.forge.claim(office.claim_order(number))
     office.clock.passes(60)
-    again = office.forge.claim(office.claim_order(number, run="run-2", status_comment_id=first.status_comment_id))
+    again = office.forge.claim(
+        office.claim_order(number, run="run-2", status_comment_id=first.status_comment_id)
+    )
     assert again.status_comment_id == first.status_comment_id
     (body,) = office.bodies(number)
     assert parse_markers(body).claim.run_id == "run-2"

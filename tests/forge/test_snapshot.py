@@ -17,7 +17,12 @@ def test_an_issue_with_its_people_words_and_events_is_one_request(office):
     with office.box.watching() as seen:
         item = office.look_at(number).issue
     assert [r.method for r in seen if r.path != "/user"] == ["POST"]
-    assert (item.title, item.body, item.author.login, item.is_open) == ("It breaks", "Please mend it.", "ann", True)
+    assert (item.title, item.body, item.author.login, item.is_open) == (
+        "It breaks",
+        "Please mend it.",
+        "ann",
+        True,
+    )
     assert item.labels == {"bot"}
     assert [c.body for c in item.comments] == ["and soon"]
     assert [(e.label, e.actor.login, e.added) for e in item.label_events] == [("bot", "ann", True)]
@@ -56,7 +61,10 @@ def test_a_pull_request_shows_head_reviews_and_every_kind_of_comment(office):
     assert shown.head == office.box.scene.head(SHOP, f"bot/{number}-mend")
     assert shown.base_head == office.box.scene.head(SHOP)
     assert (shown.base, shown.same_repo, shown.is_draft, shown.is_merged) == ("main", True, False, False)
-    assert [(c.kind, c.body) for c in shown.item.comments] == [("comment", "a comment"), ("review", "a review")]
+    assert [(c.kind, c.body) for c in shown.item.comments] == [
+        ("comment", "a comment"),
+        ("review", "a review"),
+    ]
     assert [(r.state, r.head) for r in shown.reviews] == [("CHANGES_REQUESTED", shown.head)]
     assert shown.closes == (number,)
     assert shown.mergeable is Mergeable.CLEAN
@@ -65,7 +73,9 @@ def test_a_pull_request_shows_head_reviews_and_every_kind_of_comment(office):
 def test_a_task_that_began_as_a_pull_request_has_no_issue(office):
     office.ann.push(SHOP, "topic", {"app.py": "changed\n"}, base="main")
     pull = office.ann.open_pull(SHOP, "topic", "Mine")
-    snapshot = office.forge.fetch_snapshot(office.repo, Task(office.key(pull), SHOP, pull=pull, began_as_pull=True))
+    snapshot = office.forge.fetch_snapshot(
+        office.repo, Task(office.key(pull), SHOP, pull=pull, began_as_pull=True)
+    )
     assert snapshot.issue is None
     assert snapshot.pull.item.key.number == pull
 
@@ -85,7 +95,13 @@ def test_ci_is_the_newest_commits(office, state, ci, summary):
 
 @pytest.mark.parametrize(
     ("conclusion", "ci"),
-    [("cancelled", Ci.GREEN), ("skipped", Ci.GREEN), ("neutral", Ci.GREEN), ("timed_out", Ci.RED), (None, Ci.PENDING)],
+    [
+        ("cancelled", Ci.GREEN),
+        ("skipped", Ci.GREEN),
+        ("neutral", Ci.GREEN),
+        ("timed_out", Ci.RED),
+        (None, Ci.PENDING),
+    ],
 )
 def test_cancelled_skipped_and_neutral_checks_are_not_red(office, conclusion, ci):
     number = office.issue()

@@ -54,7 +54,9 @@ def test_what_is_already_so_is_not_written(office):
 def test_the_claim_stays_in_the_comment_while_the_bot_stays_assigned(office):
     number = office.issue()
     office.forge.claim(office.claim_order(number))
-    office.forge.show_stage(order(office, ItemOrder(office.key(number), add_labels=frozenset({"bot"})), text="Half way."))
+    office.forge.show_stage(
+        order(office, ItemOrder(office.key(number), add_labels=frozenset({"bot"})), text="Half way.")
+    )
     assert parse_markers(office.bodies(number)[0]).claim.run_id == "run-1"
     office.forge.show_stage(order(office, ItemOrder(office.key(number), unassign=("bot",)), text="Let go."))
     assert parse_markers(office.bodies(number)[0]).claim is None
@@ -65,14 +67,19 @@ def test_our_own_writes_are_in_the_receipt_so_that_they_are_no_news(office):
     number = office.issue()
     office.look_at(number)
     office.clock.passes(30)
-    written = office.forge.show_stage(order(office, ItemOrder(office.key(number), add_labels=frozenset({"needs-human"}))))
+    written = office.forge.show_stage(
+        order(office, ItemOrder(office.key(number), add_labels=frozenset({"needs-human"})))
+    )
     assert written.updated_at == office.look_at(number).issue.updated_at
 
 
 def test_a_person_without_access_is_dropped_and_the_rest_stands(office, caplog):
     number = office.issue()
     written = office.forge.show_stage(
-        order(office, ItemOrder(office.key(number), add_labels=frozenset({"needs-human"}), assign=("eve", "ann")))
+        order(
+            office,
+            ItemOrder(office.key(number), add_labels=frozenset({"needs-human"}), assign=("eve", "ann")),
+        )
     )
     assert written.missing_assignees == ("eve",)
     assert office.box.scene.assignees(SHOP, number) == ["ann"]
@@ -96,7 +103,10 @@ def test_labels_differ_by_more_than_case(office):
     office.ann.create_label(SHOP, "Urgent")
     number = office.issue("It breaks", "now", "bot", "Urgent")
     office.forge.show_stage(
-        order(office, ItemOrder(office.key(number), add_labels=frozenset({"urgent"}), remove_labels=frozenset({"BOT"})))
+        order(
+            office,
+            ItemOrder(office.key(number), add_labels=frozenset({"urgent"}), remove_labels=frozenset({"BOT"})),
+        )
     )
     assert office.box.scene.labels(SHOP, number) == {"Urgent"}
 
@@ -106,7 +116,9 @@ def test_a_persons_label_survives(office):
     office.look_at(number)
     office.ann.create_label(SHOP, "mine")
     office.ann.label(SHOP, number, "mine")
-    office.forge.show_stage(order(office, ItemOrder(office.key(number), add_labels=frozenset({"needs-human"}))))
+    office.forge.show_stage(
+        order(office, ItemOrder(office.key(number), add_labels=frozenset({"needs-human"})))
+    )
     assert office.box.scene.labels(SHOP, number) == {"bot", "mine", "needs-human"}
 
 
@@ -127,7 +139,9 @@ def test_a_deleted_status_comment_is_written_again_on_the_next_try(office):
     number = office.issue()
     first = office.forge.show_stage(order(office, ItemOrder(office.key(number))))
     office.ann.delete_comment(SHOP, first.status_comment_id)
-    wanted = order(office, ItemOrder(office.key(number)), text="Something new.", comment=first.status_comment_id)
+    wanted = order(
+        office, ItemOrder(office.key(number)), text="Something new.", comment=first.status_comment_id
+    )
     with pytest.raises(RetryLater):
         office.forge.show_stage(wanted)
     assert office.forge.show_stage(wanted).status_comment_id != first.status_comment_id
@@ -149,7 +163,9 @@ def test_a_new_pull_request_needs_no_look_before_it_is_labelled(office):
     number = office.issue()
     office.look_at(number)
     office.bot.push(SHOP, f"bot/{number}-mend", {"app.py": "new\n"}, base="main")
-    opened = office.forge.open_pull(PullOrder(SHOP, f"bot/{number}-mend", "main", "Mend", f"Closes #{number}", "k"))
+    opened = office.forge.open_pull(
+        PullOrder(SHOP, f"bot/{number}-mend", "main", "Mend", f"Closes #{number}", "k")
+    )
     with office.box.watching() as seen:
         office.forge.show_stage(
             order(
