@@ -134,6 +134,9 @@ class SqlJournal:
                 connection, decided.task, decided.at, has_moved=decided.stage_before != decided.task.stage
             )
             connection.execute(queries.insert_decision(decided))
+            if decided.cancels_pending:
+                why = f"superseded by {codec.kind_of(decided.event)}"
+                connection.execute(queries.cancel_pending(decided.task.key, why))
             if effects:
                 connection.execute(queries.insert_effects(), effects)
             if decided.run_ended:
@@ -193,6 +196,10 @@ class SqlJournal:
                 raise LookupError(f"{self.path}: there is no effect {effect_id}")
             return int(tries)
 
+    def postpone(self, effect_id: int, why: str, retry_at: datetime) -> None:
+        """Try again later without counting a failure (an outage, a spent quota)."""
+        self._change_effect(effect_id, {"error": why, "retry_at": retry_at})
+
     def cancel_effects(self, task: ItemKey, why: str) -> None:
         """Cross off everything that the task still has pending."""
         with self._writing() as connection:
@@ -242,23 +249,23 @@ class SqlJournal:
 
     # ------------------------------------------------------------ comments heard, cursors, orders
 
-    def heard(self, versions: Sequence[str], task: ItemKey, at: datetime) -> tuple[str, ...]:
-        """Remember these comment versions; returns those that were new, each once, in the order given."""
+    def load_unheard(self, versions: Sequence[str], task: ItemKey) -> tuple[str, ...]:
+        """Those of the comment versions that were not marked as heard, each once, in the order given."""
+        wanted = tuple(dict.fromkeys(versions))
+        with self._reading() as connection:
+            known = _heard_among(connection, task, wanted)
+        return tuple(version for version in wanted if version not in known)
+
+    def mark_heard(self, versions: Sequence[str], task: ItemKey, at: datetime) -> None:
+        """Remember these comment versions: what they asked for is in the journal. Twice is as good as once."""
         wanted = tuple(dict.fromkeys(versions))
         if not wanted:
-            return ()
+            return
         with self._writing(counts=False) as connection:
-            known = {
-                version
-                for start in range(0, len(wanted), _AT_ONCE)
-                for (version,) in connection.execute(
-                    queries.heard_among(task, wanted[start : start + _AT_ONCE])
-                )
-            }
-            new = tuple(version for version in wanted if version not in known)
+            known = _heard_among(connection, task, wanted)
+            new = [version for version in wanted if version not in known]
             if new:
                 connection.execute(queries.insert_heard(), queries.heard_rows(task, new, at))
-            return new
 
     def load_cursor(self, name: str) -> str | None:
         """The stored value, or None."""
@@ -305,6 +312,13 @@ class SqlJournal:
         """What is wrong inside the file, () when it is sound; reads all of it, so not for every tick."""
         with self._reading() as connection:
             return integrity_problems(connection)
+
+
+def _heard_among(connection: sa.Connection, task: ItemKey, versions: Sequence[str]) -> set[str]:
+    """Those of the versions that are marked as heard, asked in portions: a statement takes so many parameters only."""
+    portions = (versions[start : start + _AT_ONCE] for start in range(0, len(versions), _AT_ONCE))
+    found = (connection.execute(queries.heard_among(task, portion)) for portion in portions)
+    return {version for result in found for (version,) in result}
 
 
 def _store_task(connection: sa.Connection, task: Task, at: datetime, *, has_moved: bool) -> None:

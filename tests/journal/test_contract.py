@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.core.effects import ShowStage
 from dispatcher.core.errors import ClaimLost
 from dispatcher.core.events import (
     ClaimRefused,
+    Closed,
     Mentioned,
     Merged,
     OutcomeMalformed,
@@ -80,7 +82,7 @@ def test_two_repos_with_the_same_issue_number_never_mix(journal):
     journal.commit(dispatched(ours, a_run("run-shop")))
     journal.commit(dispatched(theirs, a_run("run-depot")))
     journal.note(theirs.key, "only the depot", NOON)
-    journal.heard(["comment:1:0"], theirs.key, NOON)
+    journal.mark_heard(["comment:1:0"], theirs.key, NOON)
 
     journal.cancel_effects(ours.key, "stopped")
 
@@ -89,7 +91,7 @@ def test_two_repos_with_the_same_issue_number_never_mix(journal):
     assert journal.load_task(theirs.key).repo == "acme/depot"
     assert len(journal.load_decisions(ours.key)) == 1
     assert journal.load_notes(ours.key) == ()
-    assert journal.heard(["comment:1:0"], ours.key, NOON) == ("comment:1:0",)
+    assert journal.load_unheard(["comment:1:0"], ours.key) == ("comment:1:0",)
     assert journal.count_dispatches_since(NOON, "acme/shop") == 1
     assert journal.count_dispatches_since(NOON) == 2
 
@@ -330,18 +332,43 @@ def test_dispatches_are_counted_from_a_moment_on(journal):
 
 def test_a_comment_is_new_once_and_again_when_it_is_edited(journal):
     key = a_task().key
-    assert journal.heard(["comment:1:10", "comment:2:11", "comment:1:10"], key, NOON) == (
-        "comment:1:10",
-        "comment:2:11",
-    )
-    assert journal.heard(["comment:1:10", "comment:1:99"], key, NOON) == ("comment:1:99",)
-    assert journal.heard([], key, NOON) == ()
+    said = ["comment:1:10", "comment:2:11", "comment:1:10"]
+    assert journal.load_unheard(said, key) == ("comment:1:10", "comment:2:11")
+    journal.mark_heard(said, key, NOON)
+    journal.mark_heard(said, key, NOON)
+    assert journal.load_unheard(["comment:1:10", "comment:1:99"], key) == ("comment:1:99",)
+    assert journal.load_unheard([], key) == ()
 
 
 def test_a_thread_of_thousands_of_comments_is_heard_at_once(journal):
     versions = [f"comment:{number}:0" for number in range(3_000)]
-    assert journal.heard(versions, a_task().key, NOON) == tuple(versions)
-    assert journal.heard(versions, a_task().key, NOON) == ()
+    assert journal.load_unheard(versions, a_task().key) == tuple(versions)
+    journal.mark_heard(versions, a_task().key, NOON)
+    assert journal.load_unheard(versions, a_task().key) == ()
+
+
+def test_a_postponed_effect_waits_and_nothing_is_counted(journal):
+    journal.commit(dispatched(a_task(), a_run("run-1")))
+    first = journal.load_effects()[0]
+
+    journal.postpone(first.id, "GitHub is down", later(60))
+
+    again = journal.load_effects()[0]
+    assert (again.tries, again.retry_at, again.error) == (0, later(60), "GitHub is down")
+    journal.cancel_effects(a_task().key, "a person took over")
+    journal.postpone(first.id, "GitHub is still down", later(90))
+    assert journal.load_effects() == ()
+
+
+def test_a_decision_that_supersedes_the_others_crosses_their_effects_off(journal):
+    journal.commit(dispatched(a_task(), a_run("run-1")))
+    decision = dispatched(a_task(), a_run("run-1"))
+
+    journal.commit(
+        replace(decision, event=Closed(), effects=(ShowStage("show:x", Stage.DROPPED),), cancels_pending=True)
+    )
+
+    assert [stored.effect.key for stored in journal.load_effects()] == ["show:x"]
 
 
 def test_cursors_keep_the_last_value(journal):

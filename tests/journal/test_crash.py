@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.journal.store import SqlJournal
-from tests.journal.stories import a_task
+from tests.journal.stories import a_task, decided
 
 EFFECTS_EACH = 40
 
@@ -89,3 +89,17 @@ def test_killed_at_any_moment_again_and_again(tmp_path):
         acknowledged += killed_writer(path, 1 + 1_000 * round_number, acknowledged=3 + 5 * round_number)
         there = assert_whole(path, acknowledged)
         assert len(there) <= len(acknowledged) + round_number + 1  # one more each time: stored, not yet told
+
+
+def test_the_file_was_deleted_but_the_log_of_a_killed_writer_is_still_beside_it(tmp_path):
+    """Deleting the journal is a promised way to start again; what lies beside it must not haunt the new one."""
+    path = tmp_path / "journal.sqlite3"
+    killed_writer(path, 1)
+    assert path.with_name("journal.sqlite3-wal").stat().st_size > 0
+    path.unlink()
+    with SqlJournal(path) as journal:
+        assert journal.load_tasks(with_over=True) == ()
+        journal.commit(decided(a_task(5)))
+    with SqlJournal(path) as journal:
+        assert journal.check() == ()
+        assert journal.load_tasks() == (a_task(5),)

@@ -41,7 +41,7 @@ def test_the_data_version_tells_cheaply_that_nothing_changed(daemon, status):
     seen = status.data_version()
     daemon.load_tasks()
     daemon.save_cursor("issues.etag", "1")
-    daemon.heard(["comment:1:0"], a_task().key, NOON)
+    daemon.mark_heard(["comment:1:0"], a_task().key, NOON)
     assert status.data_version() == seen == daemon.data_version()
 
     changes = (

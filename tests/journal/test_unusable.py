@@ -1,5 +1,6 @@
 """A journal that cannot be used says which file, what is wrong and what to do; it never keeps half a change."""
 
+import os
 import resource
 import sqlite3
 import subprocess
@@ -89,6 +90,7 @@ def test_a_disk_that_refuses_to_write_in_the_middle_of_a_commit(path):
     """A real refusal by the operating system, in a process of its own: the size limit cannot be taken back."""
     SqlJournal(path).close()
     story = f"""
+import os
 import resource
 from pathlib import Path
 from dispatcher.core.errors import JournalUnusable
@@ -124,6 +126,20 @@ def test_a_reader_cannot_write(filled):
         with refused(filled, "it is read-only"):
             journal.note(None, "no", NOON)
         assert len(journal.load_tasks()) == 59
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anything")
+def test_a_file_that_this_user_may_not_write(filled):
+    filled.chmod(0o400)
+    with SqlJournal(filled) as journal, refused(filled, "it is read-only", "writable for this user"):
+        journal.note(None, "no", NOON)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read anything")
+def test_a_file_that_this_user_may_not_read(filled):
+    filled.chmod(0o000)
+    with refused(filled, "cannot be opened"):
+        SqlJournal(filled, read_only=True)
 
 
 def test_no_journal_yet(path):
@@ -195,6 +211,13 @@ def test_another_programs_database(path):
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
     with refused(path, "not a dispatcher's journal", "bookmarks", "another state folder"):
         SqlJournal(path)
+
+
+def test_a_journal_without_its_version(filled):
+    with closing(sqlite3.connect(filled)) as connection, connection:
+        connection.execute("DELETE FROM schema_version")
+    with refused(filled, "not a dispatcher's journal"):
+        SqlJournal(filled)
 
 
 def test_a_table_that_was_dropped(filled):

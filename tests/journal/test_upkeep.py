@@ -17,7 +17,7 @@ def test_old_history_is_forgotten_and_what_still_counts_is_kept(journal):
     over, going_on = a_task(1, stage=Stage.DONE), a_task(2)
     for task in (over, going_on):
         journal.commit(dispatched(task, a_run(f"run-{task.key.number}"), at=later(0)))
-        journal.heard(["comment:1:0"], task.key, later(0))
+        journal.mark_heard(["comment:1:0"], task.key, later(0))
         journal.note(task.key, "old", later(0))
     journal.commit(decided(over, before=Stage.WORKING, at=later(60)))
     journal.note(None, "new", later(60))
@@ -32,8 +32,8 @@ def test_old_history_is_forgotten_and_what_still_counts_is_kept(journal):
     assert [record.at for record in journal.load_decisions(over.key)] == [later(60)]
     assert [what for _, what in journal.load_notes()] == ["new"]
     assert [order.argument for order in journal.take_orders()] == ["waiting"]
-    assert journal.heard(["comment:1:0"], going_on.key, later(90)) == ()
-    assert journal.heard(["comment:1:0"], over.key, later(90)) == ("comment:1:0",)
+    assert journal.load_unheard(["comment:1:0"], going_on.key) == ()
+    assert journal.load_unheard(["comment:1:0"], over.key) == ("comment:1:0",)
     assert len(journal.load_runs()) == 2
     assert len(journal.load_effects()) == 4
 
