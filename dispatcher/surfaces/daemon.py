@@ -19,7 +19,7 @@ def run_daemon(parts: Parts, settings: Settings, screen: Screen) -> None:
 def run_once(parts: Parts, settings: Settings, screen: Screen) -> None:
     """One round. Raises AlreadyRunning, BadCredential."""
     with screen.progress("One round ..."), closing(parts.build_engine(settings)) as engine:
-        engine.tick()
+        engine.once()
 
 
 def _repos(settings: Settings) -> str:

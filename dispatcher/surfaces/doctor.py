@@ -4,20 +4,17 @@ import re
 import shutil
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 
 from dispatcher.config import Settings
 from dispatcher.core.errors import DispatcherError
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Forge, Journal
-from dispatcher.surfaces.parts import Parts
+from dispatcher.ports import Repo
+from dispatcher.surfaces.parts import KnowsLabels, OpenForge, Parts
 from dispatcher.surfaces.screen import one_line
 
 OLDEST_GIT = (2, 31)
@@ -58,8 +55,7 @@ def examine(parts: Parts, settings: Settings, now: Callable[[], datetime]) -> It
     yield examine_git()
     yield from examine_agents(settings)
     yield examine_isolation(parts)
-    yield from _examine_forge(parts, settings)
-    yield examine_clock(settings.base_url, now)
+    yield from _examine_forge(parts, settings, now)
 
 
 def examine_state_dir(settings: Settings) -> Finding:
@@ -127,73 +123,73 @@ def examine_isolation(parts: Parts) -> Finding:
     return Finding("isolation", Verdict.ODD, "this machine allows no process namespaces to this user", cure)
 
 
-def _examine_forge(parts: Parts, settings: Settings) -> Iterator[Finding]:
-    """Token, intake, repositories, labels; the first that fails ends the round, because the rest hangs on it."""
+def _examine_forge(parts: Parts, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
+    """Token, intake, repositories, labels, clock; the first that fails ends the round, because the rest hangs on it."""
     try:
-        with closing(parts.open_journal(settings)) as journal:
+        found = parts.find_credential(settings)
+        yield Finding(
+            "token",
+            Verdict.FINE,
+            f"from {found.source}, {'fine-grained' if found.is_fine_grained else 'classic'}",
+        )
+        with (
+            closing(parts.open_journal(settings)) as journal,
+            closing(parts.connect_forge(settings, journal)) as forge,
+        ):
             yield Finding("journal", Verdict.FINE, str(settings.journal_path))
-            yield from _examine_token(parts, settings, journal)
+            yield from _examine_credential(forge)
+            yield from _examine_repos(forge, settings)
+            yield examine_clock(forge, now)
     except DispatcherError as error:
         yield Finding("forge", Verdict.BAD, str(error))
 
 
-def _examine_token(parts: Parts, settings: Settings, journal: Journal) -> Iterator[Finding]:
-    forge = parts.connect_forge(settings, journal)
+def _examine_credential(forge: OpenForge) -> Iterator[Finding]:
     bot = forge.fetch_identity()
-    yield Finding("token", Verdict.FINE, f"belongs to {bot.login}")
-    if settings.bot_login and settings.bot_login.casefold() != bot.login.casefold():
-        cure = "Use that account's token, or remove forge.bot_login."
-        yield Finding(
-            "bot", Verdict.BAD, f"forge.bot_login says {settings.bot_login}, the token {bot.login}", cure
-        )
+    scopes = (
+        "no scopes: permissions are per repository"
+        if forge.scopes is None
+        else f"scopes: {', '.join(forge.scopes)}"
+    )
+    yield Finding("bot", Verdict.FINE, f"@{bot.login}; {scopes}")
     intake = forge.choose_intake()
     yield Finding("intake", Verdict.FINE, f"{intake.kind}: {intake.why}")
-    yield from _examine_repos(forge, settings)
 
 
-def _examine_repos(forge: Forge, settings: Settings) -> Iterator[Finding]:
+def _examine_repos(forge: OpenForge, settings: Settings) -> Iterator[Finding]:
     repos, troubles = forge.fetch_repos(settings.repos)
     for trouble in troubles:
         yield Finding(trouble.full_name, Verdict.BAD, trouble.why)
     for repo in repos:
-        if repo.permission.allows_write:
-            yield Finding(
-                repo.full_name,
-                Verdict.FINE,
-                f"permission: {repo.permission}, default branch {repo.default_branch}",
-            )
-        else:
+        if not repo.permission.allows_write:
             cure = "Give the bot's account write access: it pushes branches, assigns itself and sets labels."
             yield Finding(repo.full_name, Verdict.BAD, f"the bot may only {repo.permission}", cure)
-
-
-def examine_clock(base_url: str, now: Callable[[], datetime]) -> Finding:
-    """Compare this machine's clock with the forge's `Date` header: one request without a token."""
-    try:
-        there = fetch_forge_time(base_url)
-    except (OSError, ValueError) as error:
-        return Finding(
-            "clock", Verdict.ODD, f"{base_url} did not tell the time ({error})", "Is the network up?"
+            continue
+        yield Finding(
+            repo.full_name,
+            Verdict.FINE,
+            f"permission: {repo.permission}, default branch {repo.default_branch}",
         )
-    skew_s = (now() - there).total_seconds()
+        yield from _examine_labels(forge, repo)
+
+
+def _examine_labels(forge: OpenForge, repo: Repo) -> Iterator[Finding]:
+    if not isinstance(forge, KnowsLabels):
+        return
+    what = f"labels of {repo.full_name}"
+    if missing := forge.missing_labels(repo):
+        yield Finding(what, Verdict.BAD, f"missing: {', '.join(missing)}", "dispatcher init creates them.")
+    else:
+        yield Finding(what, Verdict.FINE, "all there")
+
+
+def examine_clock(forge: OpenForge, now: Callable[[], datetime]) -> Finding:
+    """Compare this machine's clock with the forge's."""
+    skew_s = (now() - forge.fetch_time()).total_seconds()
     if abs(skew_s) > SKEW_S:
         cure = "Set this machine's clock (NTP): claims and cursors compare times."
         return Finding("clock", Verdict.BAD, f"{skew_s:+.0f} s against the forge", cure)
     return Finding("clock", Verdict.FINE, f"within {SKEW_S} s of the forge's")
-
-
-def fetch_forge_time(base_url: str) -> datetime:
-    """The forge's clock, whole seconds. Raises OSError or ValueError."""
-    request = urllib.request.Request(base_url, method="HEAD", headers={"User-Agent": "dispatcher"})  # noqa: S310 - the address passed the configuration's checks
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-            date = answer.headers.get("Date")
-    except urllib.error.HTTPError as error:
-        with error:
-            date = error.headers.get("Date")
-    if not date:
-        raise ValueError("no Date header")
-    return parsedate_to_datetime(date).astimezone(UTC)
 
 
 def _first_line(argv: Sequence[str]) -> str:

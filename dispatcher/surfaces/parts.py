@@ -1,10 +1,11 @@
 """The parts that commands work with: what `dispatcher.app` puts together, and nothing beside it."""
 
 import importlib
-from typing import Protocol, cast
+from datetime import datetime
+from typing import Protocol, cast, runtime_checkable
 
 from dispatcher.config.settings import Settings
-from dispatcher.ports import Forge, Journal
+from dispatcher.ports import Forge, Journal, Repo
 
 
 class OpenJournal(Journal, Protocol):
@@ -15,15 +16,55 @@ class OpenJournal(Journal, Protocol):
         ...
 
 
-class EngineRun(Protocol):
-    """The loop, as the command line drives it."""
+class OpenForge(Forge, Protocol):
+    """A forge that holds sockets open, and can say more about itself than the engine needs."""
 
-    def tick(self) -> None:
-        """One round."""
+    @property
+    def scopes(self) -> tuple[str, ...] | None:
+        """A classic token's scopes, None for other kinds; known after `fetch_identity`."""
         ...
+
+    def fetch_time(self) -> datetime:
+        """The forge's clock, whole seconds. Raises RetryLater."""
+        ...
+
+    def close(self) -> None:
+        """Close the sockets."""
+        ...
+
+
+@runtime_checkable
+class KnowsLabels(Protocol):
+    """A forge that can say which labels a repository lacks without creating them."""
+
+    def missing_labels(self, repo: Repo) -> tuple[str, ...]:
+        """The names of ours that are not there."""
+        ...
+
+
+class FoundToken(Protocol):
+    """A token, as far as people may know of it."""
+
+    @property
+    def source(self) -> str:
+        """Where it was found."""
+        ...
+
+    @property
+    def is_fine_grained(self) -> bool:
+        """Whether it is a fine-grained one."""
+        ...
+
+
+class Daemon(Protocol):
+    """The loop, as the command line drives it."""
 
     def run(self) -> None:
         """Rounds until somebody asks to stop."""
+        ...
+
+    def once(self) -> None:
+        """One round from a standing start."""
         ...
 
     def close(self) -> None:
@@ -35,19 +76,23 @@ class Parts(Protocol):
     """How commands get at the real parts; a test hands in its own."""
 
     def open_journal(self, settings: Settings, *, read_only: bool = False) -> OpenJournal:
-        """The journal of these settings' state folder."""
+        """The journal of these settings' state folder. Raises JournalUnusable."""
         ...
 
-    def connect_forge(self, settings: Settings, journal: Journal) -> Forge:
-        """The forge, with the token that the settings lead to."""
+    def find_credential(self, settings: Settings) -> FoundToken:
+        """The token that the settings lead to. Raises BadCredential."""
+        ...
+
+    def connect_forge(self, settings: Settings, journal: Journal) -> OpenForge:
+        """The forge, with that token. Raises BadCredential."""
         ...
 
     def can_isolate(self) -> bool:
         """Whether a process could really be started in namespaces of its own."""
         ...
 
-    def build_engine(self, settings: Settings) -> EngineRun:
-        """The loop, with the state folder's lock taken. Raises AlreadyRunning."""
+    def build_engine(self, settings: Settings) -> Daemon:
+        """The loop, with the state folder's lock taken. Raises AlreadyRunning, BadCredential, JournalUnusable."""
         ...
 
 

@@ -142,8 +142,10 @@ def set_up(parts: Parts, file: Path, text: str) -> SetUp:
 def _create_labels(
     parts: Parts, settings: Settings
 ) -> tuple[str, tuple[tuple[str, tuple[str, ...]], ...], tuple[str, ...]]:
-    with closing(parts.open_journal(settings)) as journal:
-        forge = parts.connect_forge(settings, journal)
+    with (
+        closing(parts.open_journal(settings)) as journal,
+        closing(parts.connect_forge(settings, journal)) as forge,
+    ):
         login = forge.fetch_identity().login
         repos, troubles = forge.fetch_repos(settings.repos)
         labels = tuple((repo.full_name, forge.create_labels(repo)) for repo in repos)

@@ -88,7 +88,8 @@ def load_status(parts: Parts, file: Path | None, environ: Mapping[str, str], now
             return status
         tasks, runs = load_lines(journal)
         intake, notes = journal.load_cursor("intake") or "", journal.load_notes(limit=SHOWN_NOTES)
-        return replace(status, intake=intake, tasks=tasks, runs=runs, notes=notes)
+        problem = outlook.problem or journal.load_cursor("config-problem") or ""
+        return replace(status, config_problem=problem, intake=intake, tasks=tasks, runs=runs, notes=notes)
 
 
 def load_lines(journal: Journal) -> tuple[tuple[TaskLine, ...], tuple[RunLine, ...]]:

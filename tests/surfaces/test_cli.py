@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,6 +35,17 @@ class ForgeOffice:
         self.permission = Permission.WRITE
         self.error = None
         self.missing = ("bot", "needs-review")
+        self.scopes = ("repo", "notifications")
+        self.skew_s = 0
+
+    def close(self):
+        pass
+
+    def fetch_time(self):
+        return datetime.now(UTC) - timedelta(seconds=self.skew_s)
+
+    def missing_labels(self, repo):
+        return self.missing
 
     def fetch_identity(self):
         if self.error:
@@ -57,6 +68,12 @@ class ForgeOffice:
         return created
 
 
+@dataclass(frozen=True)
+class Token:
+    source: str
+    is_fine_grained: bool = False
+
+
 class Parts:
     """A real journal, and an office for a forge."""
 
@@ -71,6 +88,23 @@ class Parts:
 
     def connect_forge(self, settings, journal):
         return self.forge
+
+    def find_credential(self, settings):
+        return Token("environment variable GITHUB_TOKEN")
+
+    def build_engine(self, settings):
+        if self.engine_error:
+            raise self.engine_error
+        return self
+
+    def run(self):
+        self.ticks += 10
+
+    def once(self):
+        self.ticks += 1
+
+    def close(self):
+        self.was_closed = True
 
     def can_isolate(self):
         return self.isolates
@@ -387,54 +421,26 @@ def test_init_without_a_token_keeps_the_file_and_says_what_is_left(desk):
 # ---------------------------------------------------------------- doctor
 
 
-@pytest.fixture
-def with_clock(desk, monkeypatch):
-    """A forge's address that only tells the time."""
-    from http.server import BaseHTTPRequestHandler, HTTPServer
-    from threading import Thread
-
-    class OnlyTheTime(BaseHTTPRequestHandler):
-        skew_s = 0
-
-        def do_HEAD(self):
-            self.send_response(404)
-            self.end_headers()
-
-        def date_time_string(self, timestamp=None):
-            return super().date_time_string(datetime.now(UTC).timestamp() + self.skew_s)
-
-        def log_message(self, *arguments):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), OnlyTheTime)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    desk.config.write_text(f'[forge]\nbase_url = "http://127.0.0.1:{server.server_port}"\n{SHOP}{AGENT}')
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield OnlyTheTime
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def verdicts(answer):
     return {finding["what"]: finding["verdict"] for finding in answer["findings"]}
 
 
-def test_doctor_finds_nothing_wrong(desk, with_clock):
+def test_doctor_finds_nothing_wrong(desk):
+    desk.parts.forge.missing = ()
     code, answer = desk.ask("doctor")
     assert code == 0, answer
     assert set(verdicts(answer).values()) == {"fine"}
     found = {finding["what"]: finding["found"] for finding in answer["findings"]}
-    assert found["token"] == "belongs to robot"
+    assert found["token"] == "from environment variable GITHUB_TOKEN, classic"
+    assert found["bot"] == "@robot; scopes: repo, notifications"
     assert found["intake"] == "lists: a classic token sees notifications"
 
 
-def test_doctor_needs_a_person_for_what_is_bad(desk, with_clock):
+def test_doctor_needs_a_person_for_what_is_bad(desk):
     desk.config.write_text(desk.config.read_text().replace(json.dumps(sys.executable), '"no-such-agent"'))
     desk.parts.forge.permission = Permission.READ
     desk.parts.isolates = False
-    with_clock.skew_s = 500
+    desk.parts.forge.skew_s = 500
     code, answer = desk.ask("doctor")
     assert code == 3
     assert verdicts(answer)["agent me"] == "bad"
@@ -443,19 +449,42 @@ def test_doctor_needs_a_person_for_what_is_bad(desk, with_clock):
     assert verdicts(answer)["clock"] == "bad"
 
 
-def test_doctor_names_troubles_and_cures_for_people(desk, with_clock):
+def test_doctor_says_which_labels_are_missing(desk):
+    result = desk.run("doctor")
+    assert result.exit_code == 3
+    assert "bad   labels of acme/shop: missing: bot, needs-review" in result.stdout
+
+
+def test_doctor_names_troubles_and_cures_for_people(desk):
     desk.parts.forge.troubles = (RepoTrouble("acme/shop", "it is gone or hidden from this token"),)
     result = desk.run("doctor")
     assert result.exit_code == 3
     assert "bad   acme/shop: it is gone or hidden from this token" in result.stdout
 
 
-def test_doctor_without_a_token_still_tries_the_rest(desk, with_clock):
+def test_doctor_without_a_token_still_tries_the_rest(desk):
     desk.parts.forge.error = BadCredential("no GitHub token was found.", "Set DISPATCHER_GITHUB_TOKEN.")
     code, answer = desk.ask("doctor")
     assert code == 3
     assert verdicts(answer)["forge"] == "bad"
-    assert verdicts(answer)["clock"] == "fine"
+    assert verdicts(answer)["git"] == "fine"
+
+
+# ---------------------------------------------------------------- working
+
+
+def test_run_and_once_let_go_of_everything(desk):
+    assert desk.run("once").exit_code == 0
+    assert "Working for acme/shop" in desk.run("run").stdout
+    assert desk.parts.ticks == 11
+    assert desk.parts.was_closed
+
+
+def test_a_second_dispatcher_is_refused(desk):
+    desk.parts.engine_error = AlreadyRunning("the lock is held by pid 12.", "Stop it with `dispatcher stop`.")
+    result = desk.run("run")
+    assert result.exit_code == 3
+    assert "dispatcher stop" in result.stderr
 
 
 # ---------------------------------------------------------------- configuration
