@@ -98,7 +98,7 @@ def _why_item(task: Task, situation: Situation, now: datetime) -> Hold | None:
     """Reasons that lie in the item: what GitHub shows of it, and its cooldown."""
     if trouble := situation.troubles.get(task.repo):
         return Hold(HoldKind.REPO_UNUSABLE, trouble)
-    if not task.is_open and task.stage is not Stage.ASKED:
+    if not task.is_open:
         return Hold(HoldKind.ITEM_CLOSED, "the item being reopened")
     if task.has_two_stages:
         return Hold(HoldKind.TWO_STAGE_LABELS, "one of the two stage labels being removed")

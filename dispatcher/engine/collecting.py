@@ -90,8 +90,7 @@ class Collector:
             task = desk.journal.load_task(record.task) or task
         task = apply(desk, task, event, run_ended=report.run_id)
         desk.journal.mark_run_ended(report.run_id, desk.clock.now(), type(event).__name__, report.cost_usd)
-        if not isinstance(event, WorkDelivered):
-            self._watcher.observe_again(task)
+        self._watcher.look_for_gates(task)
 
     def _event_of(self, record: RunRecord, report: RunReport, task: Task) -> Event:
         """What the run's end means. A valid outcome counts even if the agent hung afterwards and was ended."""

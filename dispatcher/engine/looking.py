@@ -168,10 +168,14 @@ class Watcher:
             desk.agenda.touch(task.key)
         return task
 
-    def observe_again(self, task: Task) -> Task:
-        """The same snapshot seen with what has been decided since: a verdict may have opened the last gate."""
+    def look_for_gates(self, task: Task) -> Task:
+        """After an approval the snapshot that was read before it may already show that the last gate is open.
+
+        Only then: in every other stage the labels of an old snapshot would contradict what was decided since.
+        """
         repo, snapshot = self._desk.repo_of(task), self._desk.snapshots.get(task.key)
-        return self.take_in(repo, task, snapshot) if repo and snapshot else task
+        is_approved = task.stage is Stage.REVIEWING and task.run is None
+        return self.take_in(repo, task, snapshot) if repo and snapshot and is_approved else task
 
     def _settle(self, task: Task, snapshot: Snapshot) -> Task:
         """Bookkeeping after a look: the text as it was asked for, and when to look again."""

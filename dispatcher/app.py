@@ -1,0 +1,219 @@
+"""Puts the real parts together: the only file that names them all."""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from dispatcher.config.settings import Settings
+from dispatcher.config.watch import ConfigFile
+from dispatcher.core.rules import LabelNames
+from dispatcher.engine.desk import Desk, EngineSettings
+from dispatcher.engine.loop import Engine
+from dispatcher.forge.credentials import Credential, Secret, TokenSources, ask_gh, find_token
+from dispatcher.forge.github_forge import GitHubForge
+from dispatcher.journal.store import SqlJournal
+from dispatcher.log import LogRules, Redactor, logging_to
+from dispatcher.ports import Clock, Cursors
+from dispatcher.runs import spawn
+from dispatcher.runs.environment import GitIdentity
+from dispatcher.runs.launch import RunSettings
+from dispatcher.runs.process_runs import ProcessRuns
+from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
+from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
+from dispatcher.surfaces.messages import Messages
+from dispatcher.workspace.git import Identity
+from dispatcher.workspace.surroundings import Surroundings
+from dispatcher.workspace.workspaces import GitWorkspaces
+
+
+def open_journal(settings: Settings, *, read_only: bool = False) -> SqlJournal:
+    """The journal of these settings' state folder. Raises JournalUnusable."""
+    if not read_only:
+        make_state_dir(settings.state_dir)
+    return SqlJournal(settings.journal_path, read_only=read_only)
+
+
+def find_credential(settings: Settings, environment: Mapping[str, str] | None = None) -> Credential:
+    """The token that the settings lead to. Raises BadCredential."""
+    host = urlsplit(settings.base_url).hostname or "github.com"
+    return find_token(
+        TokenSources(
+            environment=dict(os.environ if environment is None else environment),
+            token_file=settings.token.token_file,
+            gh=ask_gh if settings.token.use_gh else None,
+            host="github.com" if host == "api.github.com" else host,
+        )
+    )
+
+
+def connect_forge(
+    settings: Settings,
+    journal: Cursors,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> GitHubForge:
+    """The forge, with the token that the settings lead to. Raises BadCredential."""
+    return _forge(settings, journal, clock or SystemClock(), find_credential(settings, environment).token)
+
+
+def _forge(settings: Settings, journal: Cursors, clock: Clock, token: Secret) -> GitHubForge:
+    return GitHubForge(
+        settings.base_url,
+        token,
+        clock,
+        journal,
+        bot_login=settings.bot_login or None,
+        instance=load_instance_id(settings.state_dir),
+        write_pause_s=settings.write_pause_s,
+        timeout_s=int(settings.timeout_s),
+    )
+
+
+def can_isolate() -> bool:
+    """Whether a process could really be started in namespaces of its own."""
+    return spawn.can_isolate()
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The engine with everything that it holds open. `close` lets go; runs go on."""
+
+    engine: Engine
+    config: ConfigFile | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def tick(self) -> None:
+        """One round, after looking whether the configuration changed."""
+        self._reload()
+        self.engine.tick()
+
+    def run(self) -> None:
+        """Rounds until SIGTERM, SIGINT or an order to stop; runs go on without us unless the order was to kill."""
+        with ExitStack() as handlers:
+            _stop_on_signals(self.engine, handlers)
+            self.engine.run(before_tick=self._reload)
+
+    def once(self) -> None:
+        """One round from a standing start."""
+        self.engine.recover()
+        self.tick()
+
+    def close(self) -> None:
+        """Let go of the lock, the database, the sockets."""
+        self._stack.close()
+
+    def _reload(self) -> None:
+        """Take a good edit of the configuration over; a bad one changes nothing and is told."""
+        if self.config is None:
+            return
+        desk = self.engine.desk
+        if self.config.reload():
+            desk.settings = _engine_settings(self.config.settings, desk.settings.instance)
+            self.engine.watcher.reconnect()
+        if (desk.journal.load_cursor("config-problem") or "") != self.config.problem:
+            desk.journal.save_cursor("config-problem", self.config.problem)
+
+
+def build_engine(
+    settings: Settings, *, clock: Clock | None = None, environment: Mapping[str, str] | None = None
+) -> Daemon:
+    """Everything, put together, with the state folder's lock taken. Raises AlreadyRunning, BadCredential, JournalUnusable."""
+    host = dict(os.environ if environment is None else environment)
+    the_clock = clock or SystemClock()
+    with ExitStack() as stack:
+        stack.enter_context(hold_state_dir(settings.state_dir, the_clock.now()))
+        redactor = Redactor()
+        stack.enter_context(logging_to(LogRules(settings.log_path, settings.log_level), redactor))
+        token = find_credential(settings, host).token
+        redactor.learn(token.reveal())
+        journal = stack.enter_context(SqlJournal(settings.journal_path))
+        forge = _forge(settings, journal, the_clock, token)
+        stack.callback(forge.close)
+        desk = _desk(settings, the_clock, forge, journal, token, host)
+        stack.callback(desk.jobs.close)
+        config = ConfigFile(settings.config_file, host) if settings.config_file.is_file() else None
+        return Daemon(Engine(desk), config, stack.pop_all())
+    raise AssertionError
+
+
+def _desk(
+    settings: Settings,
+    clock: Clock,
+    forge: GitHubForge,
+    journal: SqlJournal,
+    token: Secret,
+    host: Mapping[str, str],
+) -> Desk:
+    desk = Desk(
+        settings=_engine_settings(settings, load_instance_id(settings.state_dir)),
+        clock=clock,
+        forge=forge,
+        journal=journal,
+        runs=_runs(settings, host),
+        workspaces=_workspaces(settings, token),
+        words=Messages(
+            bot_login=lambda: desk.bot.login if desk.bot else "", labels_of=lambda repo: _labels(desk, repo)
+        ),
+    )
+    return desk
+
+
+def _engine_settings(settings: Settings, instance: str) -> EngineSettings:
+    return EngineSettings(
+        rules=settings.repos,
+        caps=settings.caps,
+        instance=instance,
+        sweep_s=settings.sweep_s,
+        idle_tick_s=settings.poll_interval_s,
+    )
+
+
+def _labels(desk: Desk, repo: str) -> LabelNames:
+    return next(
+        (known.rules.labels for known in desk.repos.values() if known.full_name == repo), LabelNames()
+    )
+
+
+def _runs(settings: Settings, host: Mapping[str, str]) -> ProcessRuns:
+    identity = GitIdentity("dispatcher", "dispatcher@localhost")
+    return ProcessRuns(
+        RunSettings(settings.runs_dir, identity), settings.agents, PromptBook(_prompts(settings)), host=host
+    )
+
+
+def _prompts(settings: Settings) -> PromptFiles:
+    """The prompts of the configuration; a folder without rules of its own goes with those that ship."""
+    shipped = find_shipped_prompts()
+    if settings.prompts_dir is None:
+        return shipped
+    own_rules = settings.prompts_dir / "WORKFLOW.md"
+    return PromptFiles(settings.prompts_dir, own_rules if own_rules.is_file() else shipped.workflow)
+
+
+def _workspaces(settings: Settings, token: Secret) -> GitWorkspaces:
+    return GitWorkspaces(
+        settings.state_dir / "git",
+        Surroundings(
+            identity=Identity("dispatcher", "dispatcher@localhost"),
+            token=token.reveal,
+            secrets=lambda: (token.reveal(),),
+        ),
+    )
+
+
+def _stop_on_signals(engine: Engine, handlers: ExitStack) -> None:
+    """SIGTERM and SIGINT end the loop quickly; agents are left alone, the next start adopts them."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def stop(_signal: int, _frame: object) -> None:
+        engine.desk.stop_asked = True
+        if isinstance(engine.desk.clock, SystemClock):
+            engine.desk.clock.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handlers.callback(signal.signal, number, signal.signal(number, stop))

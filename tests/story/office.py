@@ -1,0 +1,269 @@
+"""An office for stories: a GitHub in a box, the real engine, real git, real agent processes, a clock that the test owns."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dispatcher import app
+from dispatcher.config.settings import Settings
+from dispatcher.core.model import ItemKey, Stage, Task
+from dispatcher.core.rules import AgentConfig, Caps, Limits, RepoRules
+from dispatcher.engine.loop import Engine
+from dispatcher.simulator import scripted_agent
+from dispatcher.simulator.box import GitHubBox
+
+SHOP = "acme/shop"
+PATIENCE_S = 30.0
+Steps = list[dict[str, Any]]
+
+DONE = {"outcome": {"outcome": "done", "title": "Sort the list", "body": "It sorts now.", "tested": "make check"}}
+APPROVE = {"outcome": {"outcome": "approve", "summary": "Fine.", "findings": []}}
+
+
+def writes(text: str = "def total(prices):\n    return sum(prices)\n", path: str = "shop.py") -> Steps:
+    """A worker that changes one file, commits it and says that it is done."""
+    return [{"write": path, "text": text}, {"commit": f"Change {path}"}, DONE]
+
+
+def rejects(text: str, path: str = "shop.py", line: int | None = 1) -> Steps:
+    """A reviewer with one finding."""
+    finding: dict[str, Any] = {"severity": "major", "text": text}
+    if path:
+        finding |= {"path": path}
+    if line:
+        finding |= {"line": line}
+    return [{"outcome": {"outcome": "request-changes", "summary": text, "findings": [finding]}}]
+
+
+def says(outcome: str, text: str, key: str = "text") -> Steps:
+    """An agent that only says something."""
+    return [{"outcome": {"outcome": outcome, key: text}}]
+
+
+class TestClock:
+    """Time as the test tells it; a wait passes at once."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def wait(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+    def stop(self) -> None:
+        """Nothing waits here."""
+
+
+@dataclass
+class Office:
+    """What a story can do and see. Everything that people do goes through the box, everything else is the engine's."""
+
+    root: Path
+    clock: TestClock = field(default_factory=TestClock)
+    limits: Limits = field(default_factory=lambda: Limits(redispatch_cooldown_s=60))
+    caps: Caps = field(default_factory=lambda: Caps(batch_pause_s=0))
+    check: tuple[str, ...] = (sys.executable, "-c", "import shop")
+    script: dict[str, list[Steps]] = field(default_factory=dict)
+    rules: dict[str, Any] = field(default_factory=dict)
+    repos: list[str] = field(default_factory=lambda: [SHOP])
+    state: str = "state"
+    box: GitHubBox = field(init=False)
+    daemon: app.Daemon = field(init=False)
+    engine: Engine = field(init=False)
+    token: str = field(init=False)
+    _stack: ExitStack = field(init=False, default_factory=ExitStack)
+
+    def open(self) -> None:
+        self.box = self._stack.enter_context(GitHubBox(self.root / "forge", clock=self.clock.now))
+        scene = self.box.scene
+        for login in ("alice", "bob", "mallory", "shop-bot"):
+            scene.add_user(login)
+        self.token = scene.add_token("shop-bot")
+        for name in self.repos:
+            self.add_repo(name)
+        self.script = {
+            "worker": [writes(), writes("def total(prices):\n    return sum(prices)  # again\n")],
+            "reviewer": [[APPROVE]],
+            "responder": [says("answer", "It is the sum.")],
+        } | self.script
+        self.start()
+
+    def add_repo(self, name: str) -> None:
+        self.box.scene.add_repo(
+            name,
+            {"shop.py": "def total(prices):\n    return 0\n", "README.md": "A shop.\n"},
+            collaborators={"alice": "write", "bob": "write", "mallory": "read", "shop-bot": "write"},
+        )
+
+    # ------------------------------------------------------------ the dispatcher
+
+    @property
+    def settings(self) -> Settings:
+        script = self.root / "script.json"
+        script.write_text(json.dumps(self.script))
+        agent = AgentConfig("scripted", "command", (sys.executable, "-I", scripted_agent.__file__, str(script)))
+        roles = tuple((role, ("scripted",)) for role in ("worker", "reviewer", "responder"))
+        repos = tuple(
+            RepoRules(
+                id_name=name.replace("/", "-"),
+                owner=name.split("/")[0],
+                name=name.split("/")[1],
+                check=self.check,
+                agents=roles,
+                limits=self.limits,
+                **self.rules,
+            )
+            for name in self.repos
+        )
+        return Settings(
+            config_file=self.root / "config.toml",
+            state_dir=self.root / self.state,
+            repos=repos,
+            agents={"scripted": agent},
+            caps=self.caps,
+            base_url=self.box.url,
+            write_pause_s=0.0,
+        )
+
+    def start(self) -> None:
+        """Start a dispatcher on the state folder, as after a restart."""
+        host = {"DISPATCHER_GITHUB_TOKEN": self.token, "PATH": os.environ["PATH"], "HOME": str(self.root)}
+        self.daemon = app.build_engine(self.settings, clock=self.clock, environment=host)
+        self.engine = self.daemon.engine
+        self.engine.recover()
+
+    def stop(self) -> None:
+        """The dispatcher goes away; its runs stay."""
+        self.engine.desk.jobs.settle(PATIENCE_S)
+        self.daemon.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        self.engine.kill_runs()
+        self.stop()
+        self._stack.close()
+
+    def configure(self, **changes: Any) -> None:
+        """Change settings and restart."""
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.restart()
+
+    def tick(self) -> None:
+        self.engine.watcher.look_now()
+        self.engine.tick()
+
+    def settle(self, until: Callable[[], object] | None = None) -> None:
+        """Tick until nothing is under way any more (or `until` holds); agents and checks are real, so this takes real time."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            self.tick()
+            if until() if until else not self.is_busy():
+                return
+            assert time.monotonic() < deadline, self.why_not_settled()
+            time.sleep(0.005)
+            self.clock.wait(0.05)
+
+    def is_busy(self) -> bool:
+        desk = self.engine.desk
+        waits_for_retry = all(effect.retry_at and effect.retry_at > self.clock.now() for effect in desk.journal.load_effects())
+        return bool(len(desk.jobs) or desk.journal.load_live_runs() or not waits_for_retry or self._soon())
+
+    def _soon(self) -> bool:
+        """Somebody asked to be looked at within seconds: mergeability is being computed."""
+        soon = self.clock.now() + timedelta(seconds=10)
+        return any(at <= soon for at in self.engine.desk.look_alarms.values())
+
+    def why_not_settled(self) -> str:
+        desk = self.engine.desk
+        lines = [f"{task.name} {task.stage} {task.hold}" for task in desk.journal.load_tasks()]
+        lines += [f"pending {effect.effect} {effect.error}" for effect in desk.journal.load_effects()]
+        lines += [f"note {what}" for _at, what in desk.journal.load_notes()]
+        return "\n".join(lines)
+
+    def later(self, **amount: float) -> None:
+        """Time passes."""
+        self.clock.moment += timedelta(**amount)
+
+    # ------------------------------------------------------------ people
+
+    def asks(self, title: str = "total() is wrong", body: str = "It returns 0.", by: str = "alice", repo: str = SHOP) -> int:
+        """Somebody opens an issue and labels it; returns its number."""
+        number = self.opens(title, body, by, repo)
+        self.labels(number, "bot", by=by, repo=repo)
+        return number
+
+    def opens(self, title: str = "total() is wrong", body: str = "It returns 0.", by: str = "alice", repo: str = SHOP) -> int:
+        return self.box.scene.person(by).open_issue(repo, title, body)
+
+    def labels(self, number: int, name: str = "bot", by: str = "alice", repo: str = SHOP) -> None:
+        self.later(seconds=2)
+        self.box.scene.person(by).label(repo, number, name)
+
+    def comments(self, number: int, text: str, by: str = "alice") -> None:
+        self.later(seconds=2)
+        self.box.scene.person(by).comment(SHOP, number, text)
+
+    def person(self, login: str = "alice") -> Any:
+        self.later(seconds=2)
+        return self.box.scene.person(login)
+
+    # ------------------------------------------------------------ what can be seen
+
+    def task(self, number: int, repo: str = SHOP) -> Task:
+        repo_id = self.box.world.repo(repo).id
+        task = self.engine.desk.journal.load_task(ItemKey(repo_id, number))
+        assert task is not None, f"{repo}#{number} has no task\n{self.why_not_settled()}"
+        return task
+
+    def stage(self, number: int, repo: str = SHOP) -> Stage:
+        return self.task(number, repo).stage
+
+    def shown(self, number: int, repo: str = SHOP) -> set[str]:
+        """Labels and assignees as a person sees them: `bot`, `needs-review`, `@alice`."""
+        scene = self.box.scene
+        return scene.labels(repo, number) | {f"@{login}" for login in scene.assignees(repo, number)}
+
+    def pull(self, number: int, repo: str = SHOP) -> int:
+        pull = self.task(number, repo).pull
+        assert pull is not None, self.why_not_settled()
+        return pull
+
+    def said(self, number: int, repo: str = SHOP) -> list[str]:
+        """The bot's comments on an item, without the status comment."""
+        bodies = [comment.body for comment in self.box.scene.comments(repo, number)]
+        return [body for body in bodies if "dispatcher:" in body and "dispatcher:status" not in body]
+
+    def reviews(self, number: int, repo: str = SHOP) -> list[str]:
+        return [review.body for review in self.box.scene.reviews(repo, number)]
+
+    def roles(self) -> list[str]:
+        """The roles of all runs so far, in order."""
+        return [str(record.run.role) for record in reversed(self.engine.desk.journal.load_runs())]
+
+
+@contextmanager
+def opened(root: Path, **settings: Any) -> Iterator[Office]:
+    office = Office(root, **settings)
+    office.open()
+    try:
+        yield office
+    finally:
+        office.close()
+
+
+__all__ = ["APPROVE", "DONE", "SHOP", "Office", "opened", "rejects", "says", "writes"]
