@@ -28,7 +28,7 @@ def defuse(text: str, limit: int = TEXT_LIMIT) -> str:
     fence that is left open is closed. Code in fences keeps every character, unless it is not certain that GitHub will take
     it for code.
     """
-    plain = _drop_comments(clean_text(text, limit))
+    plain = _drop_comments(clean_text(text, len(text)))
     certain = not any(_TANGLED.match(line) for line, is_code in _mark_code(plain) if not is_code)
     chunks: list[str] = []
     for chunk, is_code in _chunks(plain):
@@ -38,7 +38,7 @@ def defuse(text: str, limit: int = TEXT_LIMIT) -> str:
 
 def defuse_line(text: str, limit: int) -> str:
     """The same for a title: one line, cut without a note."""
-    line = " ".join(_drop_comments(clean_text(text)).split())
+    line = " ".join(_drop_comments(clean_text(text, len(text))).split())
     return _break_words(line)[:limit].rstrip()
 
 

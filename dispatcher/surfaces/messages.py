@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import assert_never
 
 from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.defuse import defuse, defuse_line
@@ -183,6 +184,8 @@ class Messages:
                 return self.answer(text)
             case CommentKind.NOTHING_TO_DO:
                 return self.nothing_to_do(task, text)
+            case _:
+                assert_never(kind)
 
     def blocked(self, task: Task, why: str = "") -> str:
         """Which limit or event made it a person's turn, what was spent, and what the person can do."""

@@ -195,7 +195,7 @@ def test_changes_are_not_requested_without_saying_which():
         ({"text": []}, "findings[0].text = a list of 0, but it must be a text"),
         (
             {"file": "a"},
-            'unknown key "file" in findings[0], which may have: path, line, severity, text. Did you mean `line`?',
+            'unknown key "file" in findings[0], which may have: path, line, severity, text.',
         ),
         ({"line": 3}, "findings[0].line = 3, but there is no path that it belongs to"),
         ({"path": "a", "line": 0}, "findings[0].line = 0, but it must be a line number from 1 on"),
