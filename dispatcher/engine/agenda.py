@@ -27,6 +27,11 @@ class Agenda:
     _for_slot: set[ItemKey] = field(default_factory=set)
     _alarms: list[tuple[datetime, ItemKey]] = field(default_factory=list)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something changed since the last `take_due`."""
+        return bool(self._touched)
+
     def touch(self, key: ItemKey) -> None:
         """Something about the task changed."""
         self._touched.add(key)

@@ -86,6 +86,8 @@ class Engine:
 
     def pause_s(self) -> float:
         """How long to wait until the next tick: short while something of ours is under way, else until the next poll."""
+        if self.desk.agenda.has_news:
+            return 0.0
         if self.is_busy():
             return self.desk.settings.busy_tick_s
         due = self.watcher.next_look_at

@@ -17,11 +17,11 @@ from dispatcher.simulator.git_port import GitStore, Writing
 from dispatcher.simulator.git_store import BareGit
 from dispatcher.simulator.memory_git import MemoryGit
 from dispatcher.simulator.model import (
+    LEVELS,
     Account,
     AccountKind,
     Comment,
     Issue,
-    Level,
     Protection,
     Repo,
     Review,
@@ -34,7 +34,6 @@ from dispatcher.simulator.quota import Quota
 from dispatcher.simulator.server import serving
 from dispatcher.simulator.world import Clock, Settings, World, wall_clock
 
-LEVELS: Mapping[str, Level] = {level.word: level for level in Level}
 _TOKEN_PREFIXES = {
     TokenKind.CLASSIC: "ghp",
     TokenKind.FINE_GRAINED: "github_pat",

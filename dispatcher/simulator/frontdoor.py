@@ -131,7 +131,8 @@ class FrontDoor:
 
     def _act_api(self, request: Request, caller: Caller) -> Answer:
         is_graphql = request.path == "/graphql"
-        window = self.quota.window(caller.account.id, "graphql" if is_graphql else "core")
+        resource = "graphql" if is_graphql else "search" if request.path.startswith("/search/") else "core"
+        window = self.quota.window(caller.account.id, resource)
         free = request.path == "/rate_limit"
         if window.remaining <= 0 and not free:
             return _graphql_exhausted(window) if is_graphql else self._exhausted(caller.account, window)

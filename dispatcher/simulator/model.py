@@ -5,6 +5,7 @@ All times are aware UTC datetimes in whole seconds, as GitHub's are. Records poi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
@@ -24,6 +25,9 @@ class Level(IntEnum):
     def word(self) -> str:
         """Render the level as REST's role name."""
         return self.name.lower()
+
+
+LEVELS: Mapping[str, Level] = {level.word: level for level in Level}
 
 
 class AccountKind(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dispatcher.simulator import inbox, issues, pulls, repos, reviews
 from dispatcher.simulator.access import Caller
-from dispatcher.simulator.model import CheckRun, Comment, InboxThread, Issue, Level, Repo, Review, Status
+from dispatcher.simulator.model import LEVELS, CheckRun, Comment, InboxThread, Issue, Repo, Review, Status
 from dispatcher.simulator.world import World
 
 
@@ -206,14 +206,13 @@ class Person:
 
     # -- repositories --------------------------------------------------------------------------------------------
 
-    def invite(self, repo: str, login: str, level: Level) -> None:
-        """Give somebody a place in a repository (Level.NONE takes it away)."""
+    def invite(self, repo: str, login: str, level: str) -> None:
+        """Give somebody a place in a repository: read, triage, write, maintain, admin; `none` takes it away."""
         with self.world.lock:
             account = self.world.account(login)
-            if level is Level.NONE:
-                self._repo(repo).collaborators.pop(account.id, None)
-            else:
-                self._repo(repo).collaborators[account.id] = level
+            self._repo(repo).collaborators.pop(account.id, None)
+            if level != "none":
+                self._repo(repo).collaborators[account.id] = LEVELS[level]
 
     def fork(self, repo: str) -> str:
         """Fork a repository; the copy's full name."""

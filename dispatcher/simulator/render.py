@@ -257,6 +257,8 @@ class Render:
             "color": label.color,
             "default": False,
             "description": label.description,
+            "archived_at": None,
+            "archived_by": None,
         }
 
     def issue(self, issue: Issue, *, with_repo: bool = False) -> Json:

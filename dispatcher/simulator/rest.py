@@ -28,6 +28,7 @@ _ANYWHERE: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/rate_limit", on_people.get_rate_limit),
     ("GET", "/meta", on_people.get_meta),
     ("GET", "/issues", on_people.list_all_issues),
+    ("GET", "/search/issues", on_people.search),
     ("GET", "/notifications", on_people.list_notifications),
     ("PUT", "/notifications", on_people.mark_notifications),
     ("GET", "/notifications/threads/<int:thread_id>", on_people.get_thread),

@@ -12,6 +12,7 @@ from dispatcher.simulator.exchange import Answer, Json, parse_stamp, stamp
 from dispatcher.simulator.model import AccountKind, InboxThread, Issue, Level, Reason, Repo, TokenKind
 from dispatcher.simulator.refusals import Forbidden, Invalid, NotFound
 from dispatcher.simulator.rest_call import Call
+from dispatcher.simulator.searching import search_issues
 
 _NOT_PARTICIPATING = frozenset({Reason.SUBSCRIBED})
 
@@ -140,6 +141,20 @@ def sort_issues(call: Call, found: list[Issue]) -> list[Issue]:
         return ((issue.updated_at if by == "updated" else issue.created_at).timestamp(), issue.id)
 
     return sorted(found, key=key, reverse=call.query("direction", "desc") != "asc")
+
+
+def search(call: Call) -> Answer:
+    """GET /search/issues, on a limit of its own (30 per minute)."""
+    found = search_issues(call.world, call.caller, call.query("q"))
+    order = call.query("sort")
+    if order:
+        found.sort(
+            key=lambda issue: issue.updated_at if order == "updated" else issue.created_at,
+            reverse=call.query("order", "desc") != "asc",
+        )
+    chosen, headers = call.cut(found)
+    items = [call.show.issue(issue) | {"score": 1.0} for issue in chosen]
+    return Answer(200, {"total_count": len(found), "incomplete_results": False, "items": items}, headers)
 
 
 # -- notifications -----------------------------------------------------------------------------------------------

@@ -102,9 +102,9 @@ def _subject(subject: str, scene: Scene) -> str:
         case "prompt":
             return scene.prompt
         case "log":
-            return _git("log", "--format=%B", f"{scene.text('base') or 'HEAD'}..", allow_failure=True)
+            return _git("log", "--format=%B", f"origin/{scene.text('base')}..", allow_failure=True)
         case "diff":
-            return scene.text("diff") or _git("diff", f"{scene.text('base')}...", allow_failure=True)
+            return scene.text("diff") or _git("diff", f"origin/{scene.text('base')}...", allow_failure=True)
         case _ if subject.startswith("file:"):
             file = scene.checkout / subject.removeprefix("file:")
             return file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -181,7 +181,7 @@ class Office:
     def is_busy(self) -> bool:
         desk = self.engine.desk
         waits_for_retry = all(effect.retry_at and effect.retry_at > self.clock.now() for effect in desk.journal.load_effects())
-        return bool(len(desk.jobs) or desk.journal.load_live_runs() or not waits_for_retry or self._soon())
+        return bool(desk.agenda.has_news or len(desk.jobs) or desk.journal.load_live_runs() or not waits_for_retry or self._soon())
 
     def _soon(self) -> bool:
         """Somebody asked to be looked at within seconds: mergeability is being computed."""
