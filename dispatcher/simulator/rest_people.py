@@ -154,7 +154,8 @@ def search(call: Call) -> Answer:
         )
     chosen, headers = call.cut(found)
     items = [call.show.issue(issue) | {"score": 1.0} for issue in chosen]
-    return Answer(200, {"total_count": len(found), "incomplete_results": False, "items": items}, headers)
+    shown = {"total_count": len(found), "incomplete_results": False, "search_type": "lexical", "items": items}
+    return Answer(200, shown, headers)
 
 
 # -- notifications -----------------------------------------------------------------------------------------------
