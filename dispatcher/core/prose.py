@@ -60,13 +60,15 @@ class _Blocks:
 
     `containers` holds, from the outside in, `_QUOTE` or the indent that a list item asks of its lines. `fence` is the
     closing fence that is waited for, `raw_end` the end of a raw HTML block. `says` is the block that is being read;
-    `in_paragraph` is also true inside a quote, whose words are dropped.
+    `in_paragraph` is also true inside a quote, whose words are dropped. `item_is_empty`: the innermost list item began with
+    nothing behind its marker; a blank line next ends it.
     """
 
     blocks: list[list[str]] = field(default_factory=list)
     containers: list[int] = field(default_factory=list)
     says: list[str] = field(default_factory=list)
     in_paragraph: bool = False
+    item_is_empty: bool = False
     fence: str = ""
     raw_end: re.Pattern[str] | None = None
 
@@ -80,8 +82,10 @@ class _Blocks:
         elif self.raw_end:
             self._read_raw_html(line, at, self.raw_end)
         elif _skip_spaces(line, at) == len(line):
-            self._leave(matched)
+            self._leave(matched - self.item_is_empty if matched == len(self.containers) else matched)
+            self.item_is_empty = False
         else:
+            self.item_is_empty = False
             self._read_text(line, at, matched)
 
     def end_block(self) -> None:
@@ -133,7 +137,8 @@ class _Blocks:
             continues = interrupts = False
             at = _after_quote_mark(line, start) if indent == _QUOTE else min(len(line), start + indent)
         if start == len(line):
-            return  # an empty list item or quote
+            self.item_is_empty = self.containers[-1] != _QUOTE
+            return
         if start - at <= 3 and self._read_structure(line, start, matched):
             return
         if not continues:
