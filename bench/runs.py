@@ -1,0 +1,76 @@
+"""Numbers of the runs room: what a supervisor weighs, and how long it takes until an agent works."""
+
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dispatcher.core.model import LiveRun, Role
+from dispatcher.core.rules import AgentConfig, RepoRules
+from dispatcher.ports import RunOrder
+from dispatcher.runs.environment import GitIdentity
+from dispatcher.runs.launch import RunSettings, can_isolate
+from dispatcher.runs.process_runs import ProcessRuns
+from dispatcher.runs.prompts import PromptBook, find_shipped_prompts
+
+REPEATS = 15
+AGENT = 'date +%s%N > "$DISPATCHER_RUN_DIR/out/first"; while ! [ -e go ]; do sleep 0.02; done'
+
+
+def measure() -> list[tuple[str, str, str]]:
+    """Rows of (name, value, goal)."""
+    with tempfile.TemporaryDirectory() as folder:
+        seen = [measure_once(Path(folder), number) for number in range(REPEATS)]
+    kind = "in a process namespace" if can_isolate() else "without a namespace"
+    return [
+        ("supervisor, resident", f"{max(row[0] for row in seen) / 1024:.1f} MB", "15 MB"),
+        ("supervisor, memory of its own", f"{max(row[1] for row in seen) / 1024:.1f} MB", "-"),
+        (
+            f"start to the agent's first command, {kind}",
+            f"{statistics.median(row[2] for row in seen):.0f} ms",
+            "20 ms",
+        ),
+        ("start() as the daemon sees it", f"{statistics.median(row[3] for row in seen):.0f} ms", "-"),
+    ]
+
+
+def measure_once(root: Path, number: int) -> tuple[int, int, float, float]:
+    """Resident and private kB of the supervisor, ms to the first command, ms that start() took."""
+    runs = ProcessRuns(
+        RunSettings(root, GitIdentity("bot", "bot@bench.invalid")),
+        {"agent": AgentConfig("agent", "command", ("/bin/sh", "-c", AGENT))},
+        PromptBook(find_shipped_prompts()),
+        host={"PATH": os.environ["PATH"]},
+    )
+    run = LiveRun(f"run-{number}", Role.REVIEWER, "agent", "", datetime.now(UTC))
+    order = RunOrder(run, "a/b", RepoRules("b", "a", "b"), Role.REVIEWER, {"task": "a/b#1"}, 60, 60)
+    checkout = runs.prepare(order)
+    checkout.mkdir()
+    began_ns = time.time_ns()
+    runs.start(order)
+    started_ms = (time.time_ns() - began_ns) / 1e6
+    first = checkout.parent / "out" / "first"
+    while not first.exists() or not first.read_text().strip():
+        time.sleep(0.001)
+    first_ms = (int(first.read_text()) - began_ns) / 1e6
+    resident_kb, private_kb = memory_of(str(checkout.parent / "run.json"))
+    (checkout / "go").touch()
+    while runs.report(run.id).state != "ended":
+        time.sleep(0.005)
+    return resident_kb, private_kb, first_ms, started_ms
+
+
+def memory_of(order: str) -> tuple[int, int]:
+    """Of the supervisor of this order: all resident memory, and what is not shared with a file."""
+    found = subprocess.run(["pgrep", "-of", order], capture_output=True, text=True, check=True)
+    lines = Path(f"/proc/{found.stdout.split()[0]}/status").read_text().splitlines()
+    fields = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "RssAnon"))}
+    return int(fields["VmRSS"]), int(fields["RssAnon"])
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(*row, sep=" | ")
