@@ -38,6 +38,7 @@ def error_of(role, text):
 def finding_error(**fields):
     finding = {"severity": "minor", "text": "x"} | fields
     outcome = {"outcome": "request-changes", "summary": "no", "findings": [finding]}
+    assert not VALIDATORS[REVIEWER].is_valid(outcome)
     return error_of(REVIEWER, json.dumps(outcome))
 
 
