@@ -1,0 +1,256 @@
+"""What may not leave the machine stays here, and the reason is named."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.core.events import CheckPassed, HarvestRefused
+from dispatcher.workspace import GateLimits
+from dispatcher.workspace.paths import is_protected, shadows_protected
+from dispatcher.workspace.secret_scan import added_lines, scan
+from tests.workspace.shop import BRANCH, TOKEN, commit, git, write
+
+# Put together at run time, so that no scanner mistakes this file for a leak.
+GITHUB = "ghp_" + "a1B2c3D4e5F6" * 3
+AWS = "AKIA" + "Q3EGRIZ7UNRJ5BXA"
+STRIPE = "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
+SLACK = "xoxb-" + "123456789012-" * 2 + "abcdefghijklmnopqrstuvwx"
+PEM = "-----BEGIN RSA " + "PRIVATE KEY-----"
+
+
+def refused(event):
+    assert isinstance(event, HarvestRefused), event
+    return "\n".join(event.findings)
+
+
+def test_a_workflow_is_protected(shop):
+    said = refused(shop.delivered({".github/workflows/ci.yml": "on: push\n"}))
+    assert ".github/workflows/ci.yml is protected" in said
+
+
+def test_a_workflow_that_is_added_and_taken_back_is_still_refused(shop):
+    checkout = shop.checkout()
+    added = shop.agent_commits(checkout, {".github/workflows/ci.yml": "on: push\n", "x": "1"})
+    shop.agent_commits(checkout, {".github/workflows/ci.yml": None})
+    said = refused(shop.harvest(checkout))
+    assert f".github/workflows/ci.yml is protected (commit {added[:12]}" in said
+
+
+@pytest.mark.parametrize("way", ["delete", "rename", "capitals", "link instead of the folder"])
+def test_ways_around_a_protected_path(shop, way):
+    shop.person_pushes({".github/workflows/ci.yml": "on: push\n"})
+    checkout = shop.checkout()
+    workflow = checkout / ".github" / "workflows" / "ci.yml"
+    match way:
+        case "delete":
+            workflow.unlink()
+        case "rename":
+            workflow.rename(checkout / "ci.yml")
+        case "capitals":
+            write(checkout, {".GitHub/Workflows/more.yml": "on: push\n"})
+        case _:
+            git(checkout, "rm", "-rq", ".github")
+            write(checkout, {"elsewhere/workflows/ci.yml": "on: push\n"})
+            (checkout / ".github").symlink_to("elsewhere")
+    commit(checkout, "sly")
+    assert "protected" in refused(shop.harvest(checkout))
+
+
+def test_a_merge_that_takes_back_what_the_base_did_to_a_workflow(shop):
+    shop.person_pushes({".github/workflows/ci.yml": "on: push\n"})
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {"x": "1"})
+    newer = shop.person_pushes({".github/workflows/ci.yml": "on: [push, pull_request]\n"})
+    shop.checkout()  # the mirror has the newer base now
+    git(checkout, "-c", "user.name=A", "merge", "-q", "-s", "ours", "-m", "merge", newer)
+    assert "the result differs from the base" in refused(shop.harvest(checkout))
+
+
+def test_a_merge_of_the_base_brings_no_blame(shop):
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {"x": "1"})
+    newer = shop.person_pushes({".github/workflows/ci.yml": "on: push\n", "token.txt": GITHUB})
+    shop.checkout()
+    git(checkout, "merge", "-q", "--no-edit", newer)
+    assert isinstance(shop.harvest(checkout), CheckPassed)
+
+
+def test_something_protected_that_slips_in_with_a_merge(shop):
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {"x": "1"})
+    newer = shop.person_pushes({"README": "newer\n"})
+    shop.checkout()
+    git(checkout, "merge", "-q", "--no-commit", newer)
+    shop.agent_commits(checkout, {".github/workflows/ci.yml": "on: push\n"}, "evil merge")
+    assert "protected" in refused(shop.harvest(checkout))
+
+
+def test_a_workflow_that_a_person_pushed_to_the_branch_is_not_held_against_the_agent(shop):
+    theirs = shop.person_pushes({".github/workflows/ci.yml": "on: push\n"}, branch=BRANCH)
+    checkout = shop.checkout(head=theirs)
+    shop.agent_commits(checkout, {"x": "1"})
+    assert isinstance(shop.harvest(checkout, expected=theirs), CheckPassed)
+
+
+def test_rewriting_what_was_reviewed_is_refused(shop):
+    reviewed = shop.delivered({"x": "1"}).head
+    shop.workspaces.push(shop.repo, BRANCH, reviewed, "")
+    checkout = shop.checkout(head=reviewed)
+    write(checkout, {"x": "2"})
+    git(checkout, "commit", "-q", "-a", "--amend", "-m", "as if it had always been so")
+    assert f"history was rewritten: {reviewed[:12]}" in refused(shop.harvest(checkout, expected=reviewed))
+
+
+def test_an_unrelated_history_is_refused(shop):
+    checkout = shop.checkout()
+    git(checkout, "checkout", "-q", "--orphan", "new-world")
+    commit(checkout, "in the beginning")
+    git(checkout, "branch", "-f", BRANCH)
+    assert "no history" in refused(shop.harvest(checkout))
+
+
+@pytest.mark.parametrize(
+    "secret", [GITHUB, AWS, STRIPE, SLACK, PEM], ids=["github", "aws", "stripe", "slack", "key"]
+)
+def test_a_secret_in_the_diff_is_refused_and_not_repeated(shop, secret):
+    said = refused(shop.delivered({"src/settings.py": f"KEY = '{secret}'\n"}))
+    assert "src/settings.py holds what looks like a secret" in said
+    assert secret not in said
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"binary.dat": b"\0\1\2" + GITHUB.encode() + b"\0"},
+        {".gitattributes": "* binary -diff\n", "hidden.txt": GITHUB},
+        {"utf16.txt": GITHUB.encode("utf-16")},
+        {f"{GITHUB}.txt": "the name tells it\n"},
+        {"long.txt": "//" * 100_000 + GITHUB},
+    ],
+    ids=["binary", "attributes", "utf-16", "file name", "long line"],
+)
+def test_hiding_places_of_secrets(shop, files):
+    assert "GitHub Token" in refused(shop.delivered(files))
+
+
+def test_a_secret_in_a_commit_message_or_an_intermediate_commit(shop):
+    assert "the commit message" in refused(shop.delivered({"x": "1"}, f"use {GITHUB}"))
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {"x": GITHUB})
+    shop.agent_commits(checkout, {"x": "nothing to see\n"})
+    assert "GitHub Token" in refused(shop.harvest(checkout))
+
+
+def test_the_secrets_of_this_machine_are_known_by_value(shop):
+    shop.secrets.append("correct horse battery staple")
+    assert "a secret of this machine" in refused(shop.delivered({"x": "pw = correct horse battery staple\n"}))
+    assert "a secret of this machine" in refused(shop.delivered({"x": f"curl -u bot:{TOKEN}\n"}))
+
+
+def test_ordinary_code_is_not_suspected(shop):
+    ordinary = (
+        "password = get_password()\nkey = 'AKIAIOSFODNN7EXAMPLE'\nsha = 'd670460b4b4aece5915caf5c68d12f560a9fe3e4'\n"
+        '"integrity": "sha512-v2kDEe57lecTulaDIuNTPy3Ry4gLGJ6Z1O3vE1krgXZNrsQ+LFTGHVxVjcXPs17LhbZVGedAJv8XZ1tvj5Fvg=="\n'
+        "https://user:password@example.com/\n"
+    )
+    assert isinstance(shop.delivered({"x.py": ordinary}), CheckPassed)
+
+
+def test_a_dummy_token_that_the_base_has_already_may_move(shop):
+    shop.person_pushes({"tests/a.py": f"T = '{GITHUB}'\n"})
+    assert isinstance(shop.delivered({"tests/b.py": f"other = '{GITHUB}'\n"}), CheckPassed)
+
+
+def test_a_submodule_is_refused(shop):
+    checkout = shop.checkout()
+    git(checkout, "update-index", "--add", "--cacheinfo", f"160000,{shop.start},lib")
+    git(checkout, "commit", "-q", "-m", "a submodule")
+    assert "lib adds, changes or removes a submodule" in refused(shop.harvest(checkout))
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", ".git/config", "src/../../x"])
+def test_a_link_that_leaves_the_repository_is_refused(shop, target):
+    checkout = shop.checkout()
+    (checkout / "link").symlink_to(target)
+    commit(checkout, "a link")
+    assert "link is a link that leaves the repository" in refused(shop.harvest(checkout))
+
+
+def test_a_link_within_the_repository_is_fine(shop):
+    checkout = shop.checkout()
+    (checkout / "src" / "readme").symlink_to("../README")
+    commit(checkout, "a link")
+    assert isinstance(shop.harvest(checkout), CheckPassed)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (GateLimits(commits=1), "2 commits, but at most 1"),
+        (GateLimits(files=2), "3 files changed, but at most 2"),
+        (GateLimits(file_bytes=100), "c has 5,000 bytes, but a file may have at most 100"),
+        (GateLimits(total_bytes=100), "5,002 bytes added, but at most 100"),
+    ],
+)
+def test_too_much_at_once_is_refused(shop, limits, words):
+    shop.limits = limits
+    shop.open()
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {"a": "1", "b": "2"})
+    shop.agent_commits(checkout, {"c": "x" * 5000})
+    assert words in refused(shop.harvest(checkout))
+
+
+def test_a_flood_is_stopped_while_it_is_taken_over(shop):
+    shop.limits = GateLimits(pack_bytes=100_000)
+    shop.open()
+    checkout = shop.checkout()
+    noise = subprocess.run(("head", "-c", "1000000", "/dev/urandom"), capture_output=True, check=True).stdout
+    shop.agent_commits(checkout, {"noise": noise})
+    assert "larger than 100,000 bytes" in refused(shop.harvest(checkout))
+
+
+def test_a_long_list_of_refusals_is_cut(shop):
+    event = shop.delivered({f".github/workflows/{n}.yml": "x" for n in range(50)})
+    assert len(event.findings) == 21
+    assert event.findings[-1] == "and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "expected"),
+    [
+        (".github/workflows/a.yml", ".github/workflows/**", True),
+        (".github/workflows/deep/a.yml", ".github/workflows/**", True),
+        (".github/workflows", ".github/workflows/**", False),
+        (".github/dependabot.yml", ".github/workflows/**", False),
+        ("x/.github/workflows/a.yml", ".github/workflows/**", False),
+        ("a/b/secrets/c", "**/secrets/**", True),
+        ("secrets/c", "**/secrets/**", True),
+        ("deploy/prod.tf", "deploy/*.tf", True),
+        ("deploy/eu/prod.tf", "deploy/*.tf", False),
+        ("deploy/eu/prod.tf", "deploy", True),
+        ("sub/CODEOWNERS", "CODEOWNERS", True),
+        ("Makefile", "/Makefile", True),
+        ("sub/Makefile", "/Makefile", False),
+        ("a1.txt", "a[0-9].txt", True),
+        ("ax.txt", "a[!0-9].txt", True),
+        ("a+b(c).txt", "a+b(c).txt", True),
+        ("with\nbreak/x", "with*/x", True),
+    ],
+)
+def test_globs(path, pattern, expected):
+    assert is_protected(path, (pattern,)) is expected
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_no_pattern_of_a_configuration_breaks_the_matcher(path, pattern):
+    is_protected(path, (pattern,))
+    shadows_protected(path, (pattern,))
+
+
+@given(st.text(max_size=300))
+def test_no_patch_breaks_the_scan(patch):
+    scan(patch, ("some secret",))
+    list(added_lines(patch))
