@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: `--help` must be there at o
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +84,7 @@ def init(
 @app.command()
 def doctor(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Try out everything that must hold: token, repositories, git, agents, isolation, clock."""
-    from dispatcher.surfaces.doctor import Verdict, examine, render_finding
+    from dispatcher.surfaces.doctor import Verdict, choose_verdict, examine, render_finding
 
     screen, findings = screen_for(as_json), []
     tried = examine(parts_of(ctx), load_to_work(config), now)
@@ -95,8 +96,8 @@ def doctor(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = F
         findings.append(finding)
         screen.show(*render_finding(finding))
     screen.show_json({"findings": findings})
-    if any(finding.verdict is Verdict.BAD for finding in findings):
-        raise typer.Exit(ExitCode.PERSON)
+    codes = {Verdict.BAD: ExitCode.PERSON, Verdict.LATER: ExitCode.LATER}
+    raise typer.Exit(codes.get(choose_verdict(findings), ExitCode.FINE))
 
 
 # ---------------------------------------------------------------- working
@@ -145,7 +146,7 @@ def status(
 
     from dispatcher.surfaces.screen import make_console
 
-    with Live(console=make_console(), auto_refresh=False) as page:
+    with suppress(KeyboardInterrupt), Live(console=make_console(), auto_refresh=False) as page:
         while True:
             page.update(Group(*render_status(load_status(parts, config, os.environ, now()))), refresh=True)
             time.sleep(WATCH_PAUSE_S)
@@ -188,9 +189,10 @@ def logs(
     settings = load_to_look(config)
     with looking_into_journal(parts_of(ctx), settings) as journal:
         folder = find_run(settings.runs_dir, run_id, journal)
-    for line in read_log(LogReader(folder), follow=follow, wait=time.sleep):
-        sys.stdout.write((json.dumps({"run": folder.name, "line": line}) if as_json else line) + "\n")
-        sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        for line in read_log(LogReader(folder), follow=follow, wait=time.sleep):
+            sys.stdout.write((json.dumps({"run": folder.name, "line": line}) if as_json else line) + "\n")
+            sys.stdout.flush()
 
 
 @app.command()

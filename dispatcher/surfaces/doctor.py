@@ -4,14 +4,14 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from dispatcher.config import Settings
-from dispatcher.core.errors import DispatcherError
+from dispatcher.core.errors import DispatcherError, RetryLater
 from dispatcher.core.rules import AgentConfig
 from dispatcher.ports import Repo
 from dispatcher.surfaces.parts import KnowsLabels, OpenForge, Parts
@@ -23,10 +23,11 @@ _TIMEOUT_S = 10
 
 
 class Verdict(StrEnum):
-    """How one finding is to be read. Only `BAD` needs a person now."""
+    """How one finding is to be read. `BAD` needs a person; `LATER` may mend itself."""
 
     FINE = "fine"
     ODD = "odd"
+    LATER = "later"
     BAD = "bad"
 
 
@@ -38,6 +39,12 @@ class Finding:
     verdict: Verdict
     found: str
     cure: str = ""
+
+
+def choose_verdict(findings: Iterable[Finding]) -> Verdict:
+    """The gravest of all."""
+    seen = {finding.verdict for finding in findings}
+    return next(grave for grave in (Verdict.BAD, Verdict.LATER, Verdict.ODD, Verdict.FINE) if grave in seen)
 
 
 def render_finding(finding: Finding) -> tuple[str, ...]:
@@ -140,6 +147,8 @@ def _examine_forge(parts: Parts, settings: Settings, now: Callable[[], datetime]
             yield from _examine_credential(forge)
             yield from _examine_repos(forge, settings)
             yield examine_clock(forge, now)
+    except RetryLater as error:
+        yield Finding("forge", Verdict.LATER, str(error), "Is the network up? Try again later.")
     except DispatcherError as error:
         yield Finding("forge", Verdict.BAD, str(error))
 

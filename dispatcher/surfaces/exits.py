@@ -78,6 +78,8 @@ def _tell(error: Exception, *, as_json: bool) -> None:
         told: dict[str, object] = {"error": text, "exit_code": int(choose_exit_code(error))}
         if isinstance(until, datetime):
             told["until"] = until.isoformat()
+        if isinstance(error, BadConfig):
+            told["problems"] = text.splitlines()
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
         return
     later = f" Try again at {until.astimezone():%H:%M}." if isinstance(until, datetime) else ""

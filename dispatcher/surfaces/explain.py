@@ -72,7 +72,7 @@ def explain_task(task: Task, journal: Journal, settings: Settings, now: datetime
         item=task.name,
         at=now,
         text=f"{_reason(task, now)} {_spent(task)}",
-        cure=_cure(task, settings),
+        cure=_cure(task, settings, settings.bot_login or journal.load_cursor("bot") or "<the bot>"),
         stage=task.stage,
         hold=task.hold,
         attempts=task.attempts,
@@ -123,7 +123,8 @@ def _reason(task: Task, now: datetime) -> str:
         case Stage.DROPPED:
             return f"{task.name} is over: closed without a merge."
         case Stage.BLOCKED:
-            return f"{task.name} waits for a person: {one_line(task.blocked_why, 300) or 'see its last comment'}."
+            why = one_line(task.blocked_why, 300).rstrip(".") or "see its last comment"
+            return f"{task.name} waits for a person: {why}{'' if why.endswith(('?', '!')) else '.'}"
         case Stage.MERGE_READY:
             return f"{task.name} is merge-ready: PR #{task.pull} waits for a person to merge it."
         case _ if task.run:
@@ -157,8 +158,8 @@ def _spent(task: Task) -> str:
     )
 
 
-def _cure(task: Task, settings: Settings) -> str:
-    mention = f"@{settings.bot_login or '<the bot>'}"
+def _cure(task: Task, settings: Settings, bot: str) -> str:
+    mention = f"@{bot}"
     rules = settings.repo_named(task.repo)
     turn = (rules.labels if rules else LabelNames()).turn
     if task.stage is Stage.BLOCKED:
@@ -193,11 +194,8 @@ def _run_line(run: RunRecord, now: datetime) -> str:
 
 
 def _decision_line(one: DecisionRecord, now: datetime) -> str:
-    move = (
-        f"{one.stage_before}"
-        if one.stage_before is one.stage_after
-        else f"{one.stage_before} -> {one.stage_after}"
-    )
-    return (
-        f"{render_clock(one.at, now)}  {one.event}: {move}, {one_line(one.verdict)} ({one_line(one.reason)})"
-    )
+    stays = one.stage_before is one.stage_after
+    move = f"{one.event}: {one.stage_before}" + ("" if stays else f" -> {one.stage_after}")
+    verdict = "" if one.verdict == "taken" else f", {one_line(one.verdict)}"
+    reason = "" if one.reason in {"", move} else f" ({one_line(one.reason)})"
+    return f"{render_clock(one.at, now)}  {move}{verdict}{reason}"

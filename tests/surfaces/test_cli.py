@@ -19,6 +19,7 @@ from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, 
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import Intake, Repo, RepoTrouble
 from dispatcher.surfaces.cli import app
+from dispatcher.surfaces.reference import render_command_reference
 
 NOW = datetime.now(UTC)
 SHOP = (
@@ -470,6 +471,13 @@ def test_doctor_without_a_token_still_tries_the_rest(desk):
     assert verdicts(answer)["git"] == "fine"
 
 
+def test_doctor_during_an_outage_says_try_later(desk):
+    desk.parts.forge.error = QuotaSpent("the quota is used up until noon.")
+    code, answer = desk.ask("doctor")
+    assert code == 4
+    assert verdicts(answer)["forge"] == "later"
+
+
 # ---------------------------------------------------------------- working
 
 
@@ -494,10 +502,13 @@ def test_config_check_says_everything_at_once(desk):
     desk.config.write_text("poll_intervall_s = 3\n[limits]\nworker_minutes = 0\n" + SHOP + AGENT)
     result = desk.run("config", "check")
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == [
+    sentences = [
         "config.toml: unknown key `poll_intervall_s`; did you mean `poll_interval_s`? (line 1)",
         "config.toml: [limits] worker_minutes = 0, but it must be 1 or more (line 3)",
     ]
+    assert result.stderr.splitlines() == sentences
+    code, told = desk.ask("config", "check")
+    assert (code, told["problems"]) == (2, sentences)
 
 
 def test_config_show_and_schema(desk):
@@ -551,18 +562,37 @@ def test_every_command_answers_in_json():
         assert "--json" in [option for parameter in command.params for option in parameter.opts], command.name
 
 
+def test_the_reference_names_every_command_and_option():
+    page = render_command_reference()
+    assert "## `dispatcher explain OWNER/REPO#N`" in page
+    assert "## `dispatcher config check`" in page
+    assert "| `--watch`, `-w` | Stay, and show every change. |" in page
+    assert "| 3 | a person is needed |" in page
+
+
+def test_a_reader_that_goes_away_is_no_error(desk):
+    (desk.state_dir / "runs" / "run-1").mkdir(parents=True)
+    (desk.state_dir / "runs" / "run-1" / "agent.log").write_text("x" * 100 + "\n" * 100_000)
+    answer = real("logs", "run-1", stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=desk.folder)
+    answer.stdout.close()
+    assert answer.stderr.read() == b""
+    answer.stderr.close()
+    assert answer.wait() == 0
+
+
+def real(*arguments, **options):
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    program = "from dispatcher.surfaces.cli import main; main()"
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], env=environ, **options)
+
+
 def test_the_real_program(desk):
     """One real process: the entry point, the exit code, both streams."""
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     desk.config.write_text("[forge\n")
-    answer = subprocess.run(
-        [sys.executable, "-c", "from dispatcher.surfaces.cli import main; main()", "config", "check"],
-        cwd=desk.folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
+    answer = real(
+        "config", "check", cwd=desk.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    printed, told = answer.communicate()
     assert answer.returncode == 2
-    assert answer.stdout == ""
-    assert answer.stderr.startswith("config.toml: line 1, column 7")
+    assert printed == ""
+    assert told.startswith("config.toml: line 1, column 7")
