@@ -36,10 +36,12 @@ node_modules/
 _FRONT_DOOR = Path(__file__).with_name("supervise.py")
 _START_S = 30
 
-# Everything of the agent is dead by now, so a lock that is still there was left by a killed git.
+# Everything of the agent is dead by now, so a lock that is still there was left by a killed git. A repository that was cloned
+# into the checkout would become a submodule, and a submodule is refused: it stays out.
 _COMMIT_THE_REST = """
-git rev-parse --git-dir >/dev/null 2>&1 || exit 0
-rm -f "$(git rev-parse --git-dir)/index.lock"
+inside=$(git rev-parse --absolute-git-dir 2>/dev/null) || exit 0
+find "$inside" -name '*.lock' -delete
+find . -mindepth 2 -name .git -prune | sed -e 's,^\\.,,' -e 's,/\\.git$,/,' >> "$1"
 git -c core.hooksPath=/dev/null -c core.excludesFile="$1" add -A
 git diff --cached --quiet && exit 0
 git -c core.hooksPath=/dev/null -c commit.gpgSign=false commit --quiet --no-verify \\

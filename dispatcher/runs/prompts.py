@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dispatcher
 from dispatcher.core.errors import BadConfig
 from dispatcher.core.model import Role
 from dispatcher.runs.folder import RunFolder
@@ -42,7 +41,7 @@ class PromptFiles:
 
 def find_shipped_prompts() -> PromptFiles:
     """The prompts that came with the package: inside it when installed, beside it in a working copy."""
-    package = Path(dispatcher.__file__).parent
+    package = Path(__file__).resolve().parents[1]
     for home in (package / "shipped", package.parent):
         files = PromptFiles(home / "prompts", home / "WORKFLOW.md")
         if files.workflow.is_file() and files.folder.is_dir():

@@ -100,15 +100,18 @@ class Supervisor:
 
     def run(self) -> None:
         """The whole life of the run; whatever happens, `exit.json` is written."""
-        try:
-            self._listen()
-            self._supervise()
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like a run that never ends
-            self._conclude("lost", f"the supervisor failed: {type(error).__name__}: {error}")
-        self._end_everything()
-        self._close_work()
-        self._drain()
-        self.log.close()
+        for step in (
+            self._listen,
+            self._supervise,
+            self._end_everything,
+            self._close_work,
+            self._drain,
+            self.log.close,
+        ):
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not look like a run that never ends
+                self._conclude("lost", f"the supervisor failed: {type(error).__name__}: {error}")
         self._write_exit()
 
     # --- the agent's life

@@ -278,3 +278,20 @@ def test_supervisors_are_light(desk: Desk) -> None:
     (desk.folder(run_id).checkout / "go").touch()
     desk.finished(run_id)
     assert resident_kb < 20_000, sys.version
+
+
+def test_a_supervisor_loads_nothing_heavy() -> None:
+    look = (
+        f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); import dispatcher.runs.supervisor; "
+        "print(*sorted(m for m in sys.modules if m.startswith('dispatcher') "
+        "or m in {'dataclasses', 'typing', 'pathlib', 'subprocess', 'threading', 'logging', 'site'}))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-E", "-c", look], capture_output=True, text=True, check=True
+    )
+    ours = "proctree runlock runlog spawn supervisor"
+    assert loaded.stdout.split() == [
+        "dispatcher",
+        "dispatcher.runs",
+        *(f"dispatcher.runs.{name}" for name in ours.split()),
+    ]

@@ -90,6 +90,11 @@ def test_an_error_of_claude_is_no_result_but_was_paid_for() -> None:
     assert kind_named("claude").usage(log) == Usage(0.01, None)
 
 
+@pytest.mark.parametrize("price", ["NaN", "-1", "Infinity", "true", '"1"', "null"])
+def test_a_price_that_is_none_is_left_out(price: str) -> None:
+    assert kind_named("claude").usage(f'{{"type": "result", "total_cost_usd": {price}}}').cost_usd is None
+
+
 def test_codex_is_called_headless_in_its_own_sandbox() -> None:
     call = kind_named("codex").compose(
         AgentConfig("c", "codex", model="o9", extra_args=("-c", "a=b")), FOLDER, "prompt"

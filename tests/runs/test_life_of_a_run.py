@@ -132,6 +132,12 @@ def test_uncommitted_work_is_committed_without_the_droppings(any_desk: Desk) -> 
     )
 
 
+def test_a_repository_cloned_into_the_checkout_stays_out(desk: Desk) -> None:
+    desk.shell("git init -q lib/other; git -C lib/other commit -q --allow-empty -m x; echo new > lib/new.txt")
+    run_id = desk.finished().run_id
+    assert desk.git(run_id, "show", "--format=", "--name-only", "HEAD") == "lib/new.txt\n"
+
+
 def test_a_clean_checkout_gets_no_commit_of_ours(desk: Desk) -> None:
     desk.shell("true")
     assert desk.git(desk.finished().run_id, "log", "--format=%s") == "Begin\n"

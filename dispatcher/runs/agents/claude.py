@@ -8,6 +8,7 @@ from dispatcher.runs.agents.kind import (
     Usage,
     as_count,
     as_object,
+    as_price,
     mentions_flag,
     parse_event_lines,
 )
@@ -55,10 +56,9 @@ class ClaudeAgent:
     def usage(self, log: str) -> Usage:
         """Cost and tokens of the last `result` event; an error's event counts as well: it was paid for."""
         result = _last_result(log)
-        cost = result.get("total_cost_usd")
         counts = as_object(result.get("usage"))
         tokens = sum(as_count(counts.get(name)) for name in _TOKEN_FIELDS)
-        return Usage(float(cost) if isinstance(cost, int | float) else None, tokens or None)
+        return Usage(as_price(result.get("total_cost_usd")), tokens or None)
 
 
 _TOKEN_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")

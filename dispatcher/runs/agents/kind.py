@@ -1,6 +1,7 @@
 """What the runs room needs to know of an agent program. One file per kind beside this one."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,13 @@ def as_object(value: object) -> dict[str, object]:
 def as_count(value: object) -> int:
     """The value if it is a whole number of 0 or more, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def as_price(value: object) -> float | None:
+    """The value if it is an amount of money, else None: a log can say NaN, or less than nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)
 
 
 def mentions_flag(config: AgentConfig, *flags: str) -> bool:
