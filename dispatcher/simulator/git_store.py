@@ -81,9 +81,6 @@ class BareGit:
             "\tallowFilter = true\n[gc]\n\tauto = 0\n[receive]\n\tautogc = false\n"
             "[transfer]\n\thideRefs = refs/internal\n"
         )
-        hook = path / "hooks" / "update"
-        hook.write_text(_UPDATE_HOOK)
-        hook.chmod(0o755)
 
     def fork(self, key: int, source: int) -> None:
         """Make a repository with everything that source has."""
@@ -105,6 +102,9 @@ class BareGit:
         """Refuse direct pushes to these branches."""
         text = "".join(f"refs/heads/{branch}\n" for branch in branches)
         (self.path(key) / "protected-refs").write_text(text)
+        hook = self.path(key) / "hooks" / "update"
+        hook.write_text(_UPDATE_HOOK)
+        hook.chmod(0o755)
 
     def forget_refs(self, key: int) -> None:
         """Read the refs anew next time, because somebody pushed."""

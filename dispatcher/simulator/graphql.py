@@ -97,7 +97,7 @@ def _document(text: str) -> tuple[DocumentNode, tuple[GraphQLError, ...]]:
 def answer(at: At, request: Request) -> Answer:
     """Answer one request: always 200 when it is JSON, with `errors` beside the data."""
     text, variables = request.json.get("query"), request.json.get("variables")
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not isinstance(variables, dict | None):
         return Answer(400, {"message": "A query attribute must be specified and must be a string."})
     try:
         document, faults = _document(text)

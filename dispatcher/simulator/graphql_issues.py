@@ -51,6 +51,8 @@ def repo_of(at: At, issue: Issue) -> Repo:
 # -- people ------------------------------------------------------------------------------------------------------
 
 ACCOUNT: Fields = {
+    # GraphQL shows an App without the suffix that REST puts behind its login.
+    "login": lambda account, at, asked: account.login.removesuffix("[bot]"),
     "id": lambda account, at, asked: account_node_id(account),
     "databaseId": lambda account, at, asked: account.id,
     "name": lambda account, at, asked: account.login,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -92,13 +93,20 @@ class MemoryGit:
     def merge_base(self, key: int, one: str, other: str) -> str | None:
         """Find the best common ancestor; None for unrelated histories."""
         store = self._stores[key]
-        if one == other:
-            return one
-        mine = self._ancestors(store, one)
-        if other in mine:
-            return other
-        shared = mine & self._ancestors(store, other)
-        return max(shared, key=lambda sha: store.generation[sha], default=None)
+        sides = {one: 1}
+        sides[other] = sides.get(other, 0) | 2
+        # Children before parents: the first commit that both sides reach is the one with the highest generation.
+        todo = [(-store.generation[sha], sha) for sha in sides]
+        heapq.heapify(todo)
+        while todo:
+            _, sha = heapq.heappop(todo)
+            if sides[sha] == 3 or one == other:
+                return sha
+            for parent in store.commits[sha].parents:
+                if parent not in sides:
+                    heapq.heappush(todo, (-store.generation[parent], parent))
+                sides[parent] = sides.get(parent, 0) | sides[sha]
+        return None
 
     def commits(self, key: int, base: str, head: str) -> tuple[CommitFacts, ...]:
         """Read the commits of head that base lacks, oldest first."""

@@ -29,6 +29,7 @@ _CLOSING = re.compile(
     r"(?:(?P<repo>[\w.-]+/[\w.-]+)?#|https?://\S+?/(?P<url>[\w.-]+/[\w.-]+)/issues/)(?P<number>\d+)",
     re.IGNORECASE,
 )
+_METHODS = frozenset({"merge", "squash", "rebase"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,8 @@ def merge(world: World, caller: Caller, issue: Issue, wish: MergeWish) -> str:
     """Merge a pull request and close what it closes; the new commit's sha. Raises NotAllowed or Conflict."""
     pull, repo = pull_of(issue), world.repos[issue.repo_id]
     require_write(world, caller, repo, "contents", Level.WRITE)
+    if wish.method not in _METHODS:
+        raise Invalid(errors=(FieldError("PullRequest", "invalid", "merge_method"),))
     if not issue.is_open or pull.draft:
         raise NotAllowed("Pull Request is still a draft" if pull.draft else "Pull Request is not mergeable")
     if wish.sha is not None and wish.sha != pull.head_sha:
@@ -348,6 +351,8 @@ def update_branch(world: World, caller: Caller, issue: Issue, expected: str | No
         raise Forbidden
     if expected is not None and expected != pull.head_sha:
         raise Invalid("expected head sha didn't match current head ref.")
+    if head_repo is not repo:
+        world.git.bring(head_repo.id, repo.id, pull.base_sha)
     message = f"Merge branch '{pull.base_ref}' into {pull.head_ref}\n"
     plan = Merging(pull.head_ref, pull.base_sha, "merge", message, world.signature(caller.account))
     try:

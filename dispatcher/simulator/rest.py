@@ -100,6 +100,7 @@ _IN_REPO: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/branches/<path:branch>/protection", on_repos.get_protection),
     ("GET", "/rules/branches/<path:branch>", on_repos.list_rules),
     ("GET", "/git/ref/<path:ref>", on_repos.get_ref),
+    ("GET", "/git/refs/<path:ref>", on_repos.get_ref),
     ("GET", "/git/matching-refs/<path:ref>", on_repos.list_matching_refs),
     ("POST", "/git/refs", on_repos.create_ref),
     ("PATCH", "/git/refs/<path:ref>", on_repos.change_ref),

@@ -66,6 +66,17 @@ class Call:
             raise Invalid(f'Invalid request.\n\n"{name}" wasn\'t supplied.')
         return value
 
+    def text_or_none(self, name: str) -> str | None:
+        """Get a text of the body that may be missing or null; raises Invalid for anything else."""
+        value = self.json.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Invalid(f"Invalid request.\n\nFor 'properties/{name}', {value!r} is not a string.")
+        return value
+
+    def new_body(self) -> str | None:
+        """Get the text that replaces a body: None leaves it, a JSON null empties it."""
+        return "" if "body" in self.json and self.json["body"] is None else self.text_or_none("body")
+
     def texts(self, name: str) -> list[str]:
         """Get a list of texts from the body (label objects count by their name); raises Invalid."""
         value = self.json.get(name)

@@ -18,10 +18,10 @@ def _changes(call: Call) -> issues.Changes:
     if assignees is None and isinstance(body.get("assignee"), str):
         assignees = [body["assignee"]] if body["assignee"] else []
     return issues.Changes(
-        title=None if body.get("title") is None else str(body["title"]),
-        body="" if "body" in body and body["body"] is None else body.get("body"),
-        state=body.get("state"),
-        state_reason=body.get("state_reason"),
+        title=call.text_or_none("title"),
+        body=call.new_body(),
+        state=call.text_or_none("state"),
+        state_reason=call.text_or_none("state_reason"),
         labels=call.texts("labels") if body.get("labels") is not None else None,
         assignees=assignees,
     )
@@ -135,7 +135,7 @@ def list_repo_labels(call: Call) -> Answer:
 
 def create_label(call: Call) -> Answer:
     """POST labels."""
-    wanted = (call.text("name"), str(call.json.get("color") or ""), call.json.get("description"))
+    wanted = (call.text("name"), call.text_or_none("color") or "", call.text_or_none("description"))
     label = issues.create_label(call.world, call.caller, call.repo, wanted)
     return Answer(201, call.show.label(call.repo, label))
 
@@ -148,10 +148,11 @@ def get_label(call: Call) -> Answer:
 
 def change_label(call: Call) -> Answer:
     """PATCH labels/{name}."""
-    new_name = str(call.json.get("new_name") or call.args["name"])
+    new_name = call.text_or_none("new_name") or call.args["name"]
     label = issues.rename_label(call.world, call.caller, call.repo, call.args["name"], new_name)
-    label.color = str(call.json.get("color") or label.color).lstrip("#")
-    label.description = call.json.get("description", label.description)
+    label.color = (call.text_or_none("color") or label.color).lstrip("#")
+    if "description" in call.json:
+        label.description = call.text_or_none("description")
     return Answer(200, call.show.label(call.repo, label))
 
 

@@ -48,7 +48,7 @@ def _head_label(call: Call, issue: Issue) -> str:
 
 def create_pull(call: Call) -> Answer:
     """POST pulls."""
-    body = call.json.get("body")
+    body = call.text_or_none("body")
     wanted = pulls.Proposal(
         call.text("title"), call.text("head"), call.text("base"), body, draft=bool(call.json.get("draft"))
     )
@@ -70,12 +70,11 @@ def get_pull(call: Call) -> Answer:
 
 def change_pull(call: Call) -> Answer:
     """PATCH pulls/{n}: title, body, state, base."""
-    issue, body = call.pull, call.json
-    text = "" if "body" in body and body["body"] is None else body.get("body")
-    wanted = issues.Changes(title=body.get("title"), body=text, state=body.get("state"))
+    issue, base = call.pull, call.text_or_none("base")
+    wanted = issues.Changes(call.text_or_none("title"), call.new_body(), call.text_or_none("state"))
     issues.change(call.world, call.caller, issue, wanted)
-    if body.get("base"):
-        pulls.change_base(call.world, call.caller, issue, str(body["base"]))
+    if base:
+        pulls.change_base(call.world, call.caller, issue, base)
     return Answer(200, full_pull_json(call.show, issue))
 
 
@@ -98,12 +97,11 @@ def list_commits(call: Call) -> Answer:
 
 def merge_pull(call: Call) -> Answer:
     """PUT pulls/{n}/merge."""
-    body = call.json
     wish = pulls.MergeWish(
-        str(body.get("merge_method") or "merge"),
-        body.get("sha"),
-        body.get("commit_title"),
-        body.get("commit_message"),
+        call.text_or_none("merge_method") or "merge",
+        call.text_or_none("sha"),
+        call.text_or_none("commit_title"),
+        call.text_or_none("commit_message"),
     )
     sha = pulls.merge(call.world, call.caller, call.pull, wish)
     return Answer(200, {"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
@@ -120,7 +118,7 @@ def get_merged(call: Call) -> Answer:
 def update_branch(call: Call) -> Answer:
     """PUT pulls/{n}/update-branch."""
     issue = call.pull
-    pulls.update_branch(call.world, call.caller, issue, call.json.get("expected_head_sha"))
+    pulls.update_branch(call.world, call.caller, issue, call.text_or_none("expected_head_sha"))
     return Answer(
         202, {"message": "Updating pull request branch.", "url": pull_json(call.show, issue)["url"]}
     )
@@ -143,17 +141,27 @@ def _finding(entry: Any) -> reviews.Finding:
     return reviews.Finding(
         entry["path"],
         str(entry.get("body") or ""),
-        entry.get("line"),
+        _whole_number(entry, "line"),
         str(entry.get("side") or reviews.RIGHT),
-        entry.get("start_line"),
-        entry.get("position"),
+        _whole_number(entry, "start_line"),
+        _whole_number(entry, "position"),
     )
 
 
+def _whole_number(entry: dict[str, Any], name: str) -> int | None:
+    value = entry.get(name)
+    if value is not None and not isinstance(value, int):
+        raise Invalid(f"Invalid request.\n\nFor 'properties/{name}', {value!r} is not an integer.")
+    return value
+
+
 def _verdict(call: Call) -> reviews.Verdict:
-    body = call.json
-    findings = tuple(_finding(entry) for entry in body.get("comments") or ())
-    return reviews.Verdict(body.get("event"), str(body.get("body") or ""), body.get("commit_id"), findings)
+    entries = call.json.get("comments") or []
+    if not isinstance(entries, list):
+        raise Invalid("Invalid request.\n\nFor 'properties/comments', it is not an array.")
+    findings = tuple(_finding(entry) for entry in entries)
+    event, sha = call.text_or_none("event"), call.text_or_none("commit_id")
+    return reviews.Verdict(event, call.text_or_none("body") or "", sha, findings)
 
 
 def create_review(call: Call) -> Answer:
@@ -226,7 +234,7 @@ def create_review_comment(call: Call) -> Answer:
     issue = call.pull
     if isinstance(call.json.get("in_reply_to"), int):
         return _reply(call, call.json["in_reply_to"])
-    verdict = reviews.Verdict("COMMENT", "", call.json.get("commit_id"), (_finding(call.json),))
+    verdict = reviews.Verdict("COMMENT", "", call.text_or_none("commit_id"), (_finding(call.json),))
     written = reviews.review(call.world, call.caller, issue, verdict)
     comment = next(c for c in pulls.pull_of(issue).line_comments if c.review_id == written.id)
     return Answer(201, line_comment_json(call.show, issue, comment))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 
 from dispatcher.simulator import pulls, repos
 from dispatcher.simulator.access import level_of, require_read, require_write
@@ -20,6 +21,7 @@ from dispatcher.simulator.render_pulls import (
 )
 from dispatcher.simulator.rest_call import Call
 
+_REF = re.compile(r"refs/(?:heads|tags)/(?!.*(?:\.\.|//|@\{|/\.|\.lock$|[/.]$))[^\s~^:?*\[\\\x7f]+")
 _LEGACY = {Level.TRIAGE: "read", Level.MAINTAIN: "write"}
 
 
@@ -220,9 +222,11 @@ def create_ref(call: Call) -> Answer:
     """POST git/refs."""
     require_write(call.world, call.caller, call.repo, "contents", Level.WRITE)
     ref, sha = call.text("ref"), call.text("sha")
+    if not _REF.fullmatch(ref):
+        raise Invalid("Reference name is not valid")
     if ref in call.world.git.refs(call.repo.id):
         raise Invalid("Reference already exists")
-    if call.world.git.resolve(call.repo.id, sha) is None:
+    if len(sha) != 40 or call.world.git.resolve(call.repo.id, sha) is None:
         raise Invalid("Object does not exist")
     call.world.git.set_ref(call.repo.id, ref, sha)
     pulls.synchronise(call.world, call.repo, call.caller.account)
@@ -236,7 +240,7 @@ def change_ref(call: Call) -> Answer:
     old = git.refs(call.repo.id).get(ref)
     if old is None:
         raise Invalid("Reference does not exist")
-    if git.resolve(call.repo.id, sha) is None:
+    if len(sha) != 40 or git.resolve(call.repo.id, sha) is None:
         raise Invalid("Object does not exist")
     if not call.json.get("force") and git.merge_base(call.repo.id, old, sha) != old:
         raise Invalid("Update is not a fast forward")
@@ -352,12 +356,15 @@ def put_contents(call: Call) -> Answer:
     """PUT contents/{path}: one commit; changing a file needs the sha of what is replaced."""
     require_write(call.world, call.caller, call.repo, "contents", Level.WRITE)
     git, repo, path = call.world.git, call.repo, call.args["path"]
-    branch = str(call.json.get("branch") or repo.default_branch)
+    branch = call.text_or_none("branch") or repo.default_branch
     parent = git.refs(repo.id).get(f"refs/heads/{branch}")
     before = None if parent is None else git.read(repo.id, parent, path)
     if isinstance(before, bytes) and call.json.get("sha") != _blob_sha(before):
         raise Conflict(f"{path} does not match {call.json.get('sha')}")
-    content = base64.b64decode(call.text("content"))
+    try:
+        content = base64.b64decode(call.text("content"))
+    except ValueError as error:
+        raise Invalid("content is not valid Base64") from error
     author = call.world.signature(call.caller.account)
     sha = git.write(repo.id, Writing(branch, {path: content}, call.text("message"), author, parent))
     pulls.synchronise(call.world, repo, call.caller.account)
@@ -390,13 +397,13 @@ def list_statuses(call: Call) -> Answer:
 
 def create_status(call: Call) -> Answer:
     """POST statuses/{sha}."""
-    body, sha = call.json, call.args["ref"]
+    sha = call.args["ref"]
     report = repos.StatusReport(
         sha,
-        str(body.get("state")),
-        str(body.get("context") or "default"),
-        body.get("description"),
-        body.get("target_url"),
+        call.text("state"),
+        call.text_or_none("context") or "default",
+        call.text_or_none("description"),
+        call.text_or_none("target_url"),
     )
     status = repos.set_status(call.world, call.caller, call.repo, report)
     shown = status_json(call.show, call.repo, sha, status)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 from urllib.parse import unquote, urlsplit
@@ -108,8 +109,14 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _write(self, answer: Answer) -> None:
         content = answer.content()
-        self.send_response(answer.status)
-        headers = {"Content-Type": "application/json; charset=utf-8"} | answer.headers
+        self.send_response_only(answer.status)
+        # The forge's own clock, which a test may have set: clients compare it with theirs.
+        forge_now = cast("_Server", self.server).door.world.now()
+        headers = {
+            "Server": self.server_version,
+            "Date": format_datetime(forge_now, usegmt=True),
+            "Content-Type": "application/json; charset=utf-8",
+        } | answer.headers
         for name, value in headers.items():
             self.send_header(name, value)
         if answer.status not in {204, 304}:
