@@ -67,16 +67,11 @@ def init(
     from dispatcher.surfaces import setup
 
     screen, file = screen_for(as_json), config or Path("config.toml")
-    agents = setup.find_agents()
-    text = (
-        ""
-        if file.exists()
-        else setup.render_new_config(setup.choose_origin(repo, base_url, Path.cwd()), base_url, agents)
-    )
+    text = "" if file.exists() else setup.draft_config(repo, base_url, Path.cwd())
     with screen.progress("Asking the forge ..."):
         done = setup.set_up(parts_of(ctx), file, text)
     screen.show_json(done)
-    screen.show(*setup.render_set_up(done, agents))
+    screen.show(*setup.render_set_up(done))
     if done.troubles:
         raise typer.Exit(ExitCode.PERSON)
 

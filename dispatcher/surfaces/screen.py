@@ -30,7 +30,7 @@ class Screen:
         if not self.as_json:
             console = make_console()
             for part in parts:
-                console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+                console.print(part, soft_wrap=isinstance(part, str))
 
     def show_json(self, answer: object) -> None:
         """Print for programs: one document, ASCII only, so that no text in it can move a terminal."""
@@ -40,7 +40,7 @@ class Screen:
 
     def warn(self, text: str) -> None:
         """Say something beside the answer, on stderr."""
-        make_console(to_stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+        make_console(to_stderr=True).print(text, soft_wrap=True)
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
@@ -58,7 +58,8 @@ def make_console(*, to_stderr: bool = False) -> "Console":
     from rich.console import Console
 
     stream = sys.stderr if to_stderr else sys.stdout
-    return Console(stderr=to_stderr, width=None if stream.isatty() else _PIPE_COLUMNS)
+    width = None if stream.isatty() else _PIPE_COLUMNS
+    return Console(stderr=to_stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
 def one_line(text: str, limit: int = 120) -> str:

@@ -86,6 +86,11 @@ def choose_origin(repo: str, base_url: str, folder: Path) -> Origin:
     return Origin(host, named[1], named[2])
 
 
+def draft_config(repo: str, base_url: str, folder: Path) -> str:
+    """A new configuration for the repository that is named, or found around the folder. Raises UsageProblem."""
+    return render_new_config(choose_origin(repo, base_url, folder), base_url, find_agents())
+
+
 def render_new_config(origin: Origin, base_url: str, agents: tuple[str, ...]) -> str:
     """The text of a new configuration: only what differs from the defaults."""
     tables: dict[str, object] = {}
@@ -152,7 +157,7 @@ def _create_labels(
         return login, labels, tuple(f"{trouble.full_name}: {trouble.why}" for trouble in troubles)
 
 
-def render_set_up(done: SetUp, agents: tuple[str, ...]) -> tuple[str, ...]:
+def render_set_up(done: SetUp) -> tuple[str, ...]:
     """What was done, and what comes next."""
     lines = [f"{done.config_file}: {'written' if done.was_written else 'was there and is unchanged'}."]
     if done.login:
@@ -160,7 +165,7 @@ def render_set_up(done: SetUp, agents: tuple[str, ...]) -> tuple[str, ...]:
     for repo, created in done.labels:
         lines.append(f"{repo}: {'created ' + ', '.join(created) if created else 'has every label'}.")
     lines += [one_line(trouble, 500) for trouble in done.troubles]
-    if not agents:
+    if done.was_written and not find_agents():
         lines.append(
             "No agent program was found: install `claude` or `codex`, or describe your own in [agent.NAME]."
         )

@@ -204,7 +204,7 @@ def test_status_shows_tasks_with_their_holds(desk):
             hold=Hold(HoldKind.COOLDOWN, "the cooldown", until), step_started_at=NOW - timedelta(minutes=9)
         ),
         a_task(8, stage=Stage.REVIEWING, run=run, pull=12, rounds=2),
-        a_task(9, stage=Stage.BLOCKED, blocked_why="question: which\x1b[31m colour?"),
+        a_task(9, stage=Stage.BLOCKED, blocked_why="question: which\x1b[31m :bug: [red]colour?"),
     )
     with desk.journal() as journal:
         journal.save_cursor("intake", "lists: a classic token")
@@ -216,7 +216,7 @@ def test_status_shows_tasks_with_their_holds(desk):
     assert "cooldown until" in text
     assert "9 min" in text
     assert re.search(r"acme/shop#8 \(PR #12\) +reviewing +2/5 .*run-1 +codex", text)
-    assert "question: which colour?" in text
+    assert "question: which :bug: [red]colour?" in text
     assert "\x1b" not in text
     assert "intake: lists: a classic token" in text
     assert "the label wins" in text
