@@ -3,13 +3,14 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.core.errors import BadConfig
 from dispatcher.runs.quoting import clean, quote_block, quote_inline
 from dispatcher.runs.template import parse_template
 
+SETTLED = settings(derandomize=True, database=None)
 KNOWN = ("title", "told", "empty")
 VALUES = {"title": "Sort {{ told }} {{# told }}", "told": "a point", "empty": "  "}
 
@@ -83,12 +84,14 @@ def test_parts_that_cross_are_named() -> None:
     assert refusal("{{/ told }}") == "prompts/worker.md:1: `{{/ told }}` closes a part, but nothing is open."
 
 
+@SETTLED
 @given(st.text())
 def test_no_value_can_change_what_stands_around_it(text: str) -> None:
     shown = parse_template("<{{ title }}>", "f", KNOWN).render({"title": text, "told": "", "empty": ""})
     assert shown == f"<{text}>"
 
 
+@SETTLED
 @given(st.text(alphabet="`~\n a{}#<>-"), st.integers(0, 12))
 def test_no_text_can_leave_its_fence(text: str, backticks: int) -> None:
     block = quote_block(f"{text}\n{'`' * backticks}\nand on", by="Issue")
@@ -98,6 +101,7 @@ def test_no_text_can_leave_its_fence(text: str, backticks: int) -> None:
     assert not [line for line in inside if line.strip().startswith(fence)]
 
 
+@SETTLED
 @given(st.text(alphabet="` a\n"))
 def test_no_text_can_leave_its_code_span(text: str) -> None:
     span = quote_inline(text)
