@@ -70,12 +70,12 @@ class Account:
         if self._user is None:
             try:
                 self._user = self.connection.get("/user")
-            except BadCredential:
-                raise
             except NeedsPerson as error:
+                if "not accessible by" not in str(error):
+                    raise
                 raise BadCredential(
-                    f"this token does not belong to an account ({error})",
-                    "Use a token of the bot account: an App cannot be assigned to issues.",
+                    "this token belongs to an App, not to an account.",
+                    "Use a token of the bot account: an App cannot be assigned.",
                 ) from None
         return self._user
 

@@ -1,4 +1,6 @@
-"""Claiming an item: assign the bot, write the claim down where every instance sees it, read both back.
+"""Claiming an item: assign the bot, write the claim down where every instance sees it, read both back: one request.
+
+The assignment is an addition: replacing the list of assignees would push out a person who came in the meantime.
 
 Assigning is no lock and a comment has no compare-and-set, so two instances (two machines with one bot account) are kept
 apart like this: each writes its claim into a status comment of its own, never into another's, and reads all of them in
@@ -10,15 +12,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dispatcher.core.errors import ClaimLost, DispatcherError, Gone
+from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, RetryLater
 from dispatcher.core.markers import ClaimNote, render_claim_marker, render_status_marker, seal
 from dispatcher.core.model import ClaimMarker, Item, ItemKey, Snapshot
 from dispatcher.forge import graphql
 from dispatcher.forge.client import GraphAnswer
 from dispatcher.forge.known import KnownComment, KnownItem, Numbers
-from dispatcher.forge.refusals import Refused
+from dispatcher.forge.refusals import Refused, explain_graphql
 from dispatcher.forge.stage import find_own_status
-from dispatcher.forge.wire import Node, parse_rest_person
+from dispatcher.forge.wire import Node
 from dispatcher.forge.writes import Writer
 from dispatcher.ports import ClaimOrder, Clock
 
@@ -42,7 +44,6 @@ class Claimer:
         self._refuse_rival_that_is_known(order)
         related = tuple(item.key for item in self.writer.related(order.item))
         with self.writer.careful(order.item, *related):
-            self._assign(order, known)
             comment = find_own_status(
                 self.writer.related(order.item), order.instance, order.status_comment_id
             )
@@ -64,28 +65,6 @@ class Claimer:
                     self.writer.memory.forget(item.key)
                     raise RivalWon(f"{claim.instance} has claimed it until {claim.expires_at:%H:%M} UTC")
 
-    # -- step one --
-
-    def _assign(self, order: ClaimOrder, known: KnownItem) -> None:
-        """Adding (not replacing) the assignees cannot push a person out who came in the meantime."""
-        bot = self.writer.reader.identity()
-        path = f"/repositories/{order.item.repo_id}/issues/{order.item.number}/assignees"
-        answer = self.writer.connection.write(
-            "POST", path, {"assignees": [bot.login]}, safe_to_repeat=True
-        ).node
-        people = [parse_rest_person(person) for person in answer.children("assignees")]
-        strangers = [who.login for who in people if who.id != bot.id and not known.has_assignee(who.login)]
-        if answer.text("state") != "open":
-            self._let_go(order, known, "it was closed")
-        if strangers:
-            self._let_go(order, known, f"{strangers[0]} was assigned to it")
-        if not any(person.id == bot.id for person in people):
-            raise ClaimLost(f"GitHub did not assign {bot.login}: does the account have write access?")
-
-    def _let_go(self, order: ClaimOrder, known: KnownItem, why: str) -> None:
-        self._unassign(order, known)
-        raise ClaimLost(why)
-
     def _unassign(self, order: ClaimOrder, known: KnownItem) -> None:
         """Take the assignment back that this claim made."""
         login = self.writer.reader.identity().login
@@ -94,7 +73,7 @@ class Claimer:
         if not known.has_assignee(login):
             self._try(lambda: connection.write("DELETE", path, payload, safe_to_repeat=True))
 
-    # -- step two --
+    # -- writing --
 
     def _write_claim(
         self, order: ClaimOrder, comment: KnownComment | None, known: KnownItem
@@ -102,6 +81,9 @@ class Claimer:
         claim = ClaimNote(order.instance, order.run_id, order.expires_at)
         body = seal(order.status_text, render_status_marker(order.instance), render_claim_marker(claim))
         answer = self._send(order.item, comment, known, body)
+        for error in answer.errors:
+            if "collaborators" not in error.path:
+                LOG.warning("%s: while claiming, GitHub said: %s", order.repo, error.message)
         status = answer.data.must("status")
         written = (
             status.must("issueComment")
@@ -112,12 +94,20 @@ class Claimer:
         return written, self.writer.reader.read(written.must("repository"), numbers)
 
     def _send(self, key: ItemKey, comment: KnownComment | None, known: KnownItem, body: str) -> GraphAnswer:
+        variables: dict[str, object] = {"item": known.node_id, "bot": self._bot_id(), "body": body}
         if comment is not None:
             try:
-                return self._mutate("ClaimByEdit", key, {"comment": comment.node_id, "body": body})
+                return self._mutate("ClaimByEdit", key, variables | {"comment": comment.node_id})
             except Gone:
                 LOG.info("%s: the status comment was deleted; writing another one", key)
-        return self._mutate("ClaimByComment", key, {"subject": known.node_id, "body": body})
+        return self._mutate("ClaimByComment", key, variables)
+
+    def _bot_id(self) -> str:
+        login = self.writer.reader.identity().login
+        known = self.writer.memory.user_id(login)
+        if known is None:
+            raise RetryLater(f"GitHub did not say what it calls {login}")
+        return known
 
     def _mutate(self, operation: str, key: ItemKey, variables: dict[str, object]) -> GraphAnswer:
         reader, is_edit = self.writer.reader, operation == "ClaimByEdit"
@@ -133,10 +123,13 @@ class Claimer:
                 raise
             return self._mutate(operation, key, variables)
         if answer.data.child("status") is None:
+            mine = [entry for entry in answer.errors if entry.path[:1] == ("status",)]
+            for entry in mine:
+                raise explain_graphql(entry.kind, entry.message, operation)
             answer.raise_first()
         return answer
 
-    # -- step three --
+    # -- reading back --
 
     def _judge(self, order: ClaimOrder, known: KnownItem, written: Node, snapshot: Snapshot) -> Snapshot:
         bot = self.writer.reader.identity()
@@ -144,7 +137,7 @@ class Claimer:
         if item is None or not item.is_open:
             raise ClaimLost("it was closed")
         if not any(person.id == bot.id for person in item.assignees):
-            raise ClaimLost(f"{bot.login} was taken off it")
+            raise ClaimLost(f"GitHub did not assign {bot.login}: does the account have write access?")
         for person in item.assignees:
             if person.id != bot.id and not known.has_assignee(person.login):
                 raise ClaimLost(f"{person.login} was assigned to it")

@@ -133,22 +133,29 @@ def snapshot_query(label_names: Sequence[str], *, with_dependencies: bool) -> st
     ) + _fragments(label_names, with_dependencies=with_dependencies)
 
 
+_ASSIGN = """
+  assign: addAssigneesToAssignable(input: {assignableId: $item, assigneeIds: [$bot]}) {
+    assignable { __typename }
+  }
+"""
+
+
 def edit_status_mutation(label_names: Sequence[str], *, with_dependencies: bool) -> str:
-    """Rewrite our status comment and read the whole task back (`ClaimByEdit`)."""
-    variables = _variables(label_names, "$comment: ID!, $body: String!")
+    """Assign the bot, rewrite our status comment, and read the whole task back (`ClaimByEdit`)."""
+    variables = _variables(label_names, "$item: ID!, $bot: ID!, $comment: ID!, $body: String!")
     return (
-        f"mutation ClaimByEdit({variables}) {{\n"
+        f"mutation ClaimByEdit({variables}) {{{_ASSIGN}"
         "  status: updateIssueComment(input: {id: $comment, body: $body}) {\n"
         "    issueComment { ...CommentParts repository { ...TaskParts } }\n  }\n}\n"
     ) + _fragments(label_names, with_dependencies=with_dependencies)
 
 
 def add_status_mutation(label_names: Sequence[str], *, with_dependencies: bool) -> str:
-    """Write our first status comment and read the whole task back (`ClaimByComment`)."""
-    variables = _variables(label_names, "$subject: ID!, $body: String!")
+    """Assign the bot, write our first status comment, and read the whole task back (`ClaimByComment`)."""
+    variables = _variables(label_names, "$item: ID!, $bot: ID!, $body: String!")
     return (
-        f"mutation ClaimByComment({variables}) {{\n"
-        "  status: addComment(input: {subjectId: $subject, body: $body}) {\n"
+        f"mutation ClaimByComment({variables}) {{{_ASSIGN}"
+        "  status: addComment(input: {subjectId: $item, body: $body}) {\n"
         "    commentEdge { node { ...CommentParts repository { ...TaskParts } } }\n  }\n}\n"
     ) + _fragments(label_names, with_dependencies=with_dependencies)
 

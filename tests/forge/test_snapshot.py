@@ -4,8 +4,7 @@ import pytest
 
 from dispatcher.core.errors import Gone
 from dispatcher.core.markers import render_status_marker, seal
-from dispatcher.core.model import Ci, ItemKey, Mergeable, Permission, Person, Task
-from dispatcher.simulator.box import LEVELS
+from dispatcher.core.model import Ci, Finding, ItemKey, Mergeable, Permission, Person, Task
 
 SHOP = "acme/shop"
 
@@ -70,6 +69,23 @@ def test_a_pull_request_shows_head_reviews_and_every_kind_of_comment(office):
     assert shown.mergeable is Mergeable.CLEAN
 
 
+def test_line_comments_show_where_they_stand(office):
+    number = office.issue()
+    pull = office.pull(number)
+    office.forge.post_review(office.review_order(pull, Finding("why?", "nit", "app.py", 2)))
+    lines = [c for c in office.look_at(number, pull).pull.item.comments if c.kind == "line"]
+    assert [(c.path, c.line, c.author.login, c.body) for c in lines] == [
+        ("app.py", 2, "bot", "**nit**: why?")
+    ]
+
+
+def test_a_bot_that_may_only_read_still_sees_everything_and_asks_for_the_list_of_people_once(office):
+    number = office.issue()
+    office.ann.invite(SHOP, "bot", "read")
+    assert office.look_at(number).issue.title == "It breaks"
+    assert office.look_at(number).issue.title == "It breaks"
+
+
 def test_a_task_that_began_as_a_pull_request_has_no_issue(office):
     office.ann.push(SHOP, "topic", {"app.py": "changed\n"}, base="main")
     pull = office.ann.open_pull(SHOP, "topic", "Mine")
@@ -109,7 +125,7 @@ def test_cancelled_skipped_and_neutral_checks_are_not_red(office, conclusion, ci
     app = office.box.scene.add_app("builder")
     status = "completed" if conclusion else "in_progress"
     sha = office.box.scene.head(SHOP, f"bot/{number}-mend")
-    office.ann.invite(SHOP, "builder[bot]", LEVELS["write"])
+    office.ann.invite(SHOP, "builder[bot]", "write")
     app.create_check_run(SHOP, sha, "build", conclusion, status=status)
     assert office.look_at(number, pull).pull.ci is ci
 
@@ -184,7 +200,7 @@ def test_a_stranger_is_asked_for_once_and_believed_for_a_while(office):
         assert not office.forge.fetch_permission(office.repo, eve).allows_write
     assert len(seen) == 1
     office.clock.passes(901)
-    office.ann.invite(SHOP, "eve", LEVELS["write"])
+    office.ann.invite(SHOP, "eve", "write")
     assert office.forge.fetch_permission(office.repo, eve).allows_write
 
 
