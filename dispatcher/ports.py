@@ -584,6 +584,10 @@ class Words(Protocol):
         """A comment of this kind around the agent's text (or a blocked task's cause)."""
         ...
 
+    def pull_title(self, task: Task) -> str:
+        """The pull request's title."""
+        ...
+
     def pull_body(self, task: Task) -> str:
         """The pull request's description."""
         ...

@@ -28,6 +28,7 @@ from dispatcher.core.events import (
     OutcomeMalformed,
     PersonTookOver,
     PullOpened,
+    PushRefused,
     QuestionAsked,
     Rebased,
     RebaseFailed,
@@ -366,6 +367,8 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
             return BlockCause.EFFECT_REFUSED, f"{event.effect}: {event.why}"
         case LimitReached():
             return BlockCause(event.cause), event.detail
+        case PushRefused():
+            return BlockCause.EFFECT_REFUSED, f"push: {event.why}"
         case CiNeverSettled():
             return BlockCause.CI_NEVER_SETTLED, event.head
         case RebaseFailed():

@@ -64,12 +64,10 @@ class Push(Effect):
 
 @dataclass(frozen=True, slots=True)
 class OpenPull(Effect):
-    """Open the pull request for the pushed branch, or find the one that is there."""
+    """Open the pull request for the pushed branch, or find the one that is there. Its words are the task's."""
 
     branch: str
     base: str
-    title: str
-    body: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[
             found.append(item.body_editor)
     if snapshot.pull:
         found += [review.author for review in snapshot.pull.reviews if review.state == "CHANGES_REQUESTED"]
+        found += [snapshot.pull.item.author] if snapshot.pull.review_requested_from else []
     return tuple({person.id: person for person in found}.values())
 
 

@@ -99,7 +99,7 @@ def open_pull(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
     """Open the task's one pull request; its words are those of the delivered work."""
     if task.pull is not None:
         return ()
-    return (OpenPull(f"pull:{task.key}", task.branch, task.base, task.pull_title, task.pull_body),)
+    return (OpenPull(f"pull:{task.key}", task.branch, task.base),)
 
 
 def rebase(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:

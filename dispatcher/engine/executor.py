@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from dispatcher.core.claims import rival, why_claim_fails
+from dispatcher.core.defuse import defuse
 from dispatcher.core.effects import (
     CheckHead,
     Claim,
@@ -30,12 +31,9 @@ from dispatcher.engine.briefing import Briefer
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.display import people_to_hand_to, stage_order
 from dispatcher.engine.jobs import Work
-from dispatcher.engine.ledger import apply
+from dispatcher.engine.ledger import READ_ONLY, apply
 from dispatcher.engine.looking import Watcher
 from dispatcher.ports import ClaimOrder, HarvestOrder, PullOrder, Repo, ReviewOrder, StoredEffect, Written
-
-JOB_EFFECTS = (Harvest, CheckHead)
-"""Effects that write nothing outside: while they are under way the item can be looked at as usual."""
 
 MAX_TRIES = 3
 """Spec section 9: three failures of one kind, and a person must look."""
@@ -76,7 +74,7 @@ class Executor:
         before = desk.in_flight
         desk.in_flight = {str(stored.task) for stored in pending}
         desk.writes_in_flight = {
-            str(stored.task) for stored in pending if not isinstance(stored.effect, JOB_EFFECTS)
+            str(stored.task) for stored in pending if not isinstance(stored.effect, READ_ONLY)
         }
         desk.jobs.keep_only({stored.id for stored in pending})
         for task in {stored.task for stored in pending if str(stored.task) not in before}:
@@ -254,7 +252,7 @@ class Executor:
 
     def _open_pull(self, effect: OpenPull, task: Task) -> Sequence[Event]:
         body = self._desk.words.pull_body(task)
-        title = effect.title or task.title
+        title = self._desk.words.pull_title(task)
         order = PullOrder(task.repo, effect.branch, effect.base, title, body, effect.key)
         opened = self._desk.forge.open_pull(order)
         self._remember(task, Written(opened.updated_at))
@@ -262,7 +260,9 @@ class Executor:
 
     def _post_review(self, effect: PostReview, task: Task) -> Sequence[Event]:
         apart = tuple(finding for finding in effect.findings if finding.line is None or not finding.path)
-        inline = tuple(finding for finding in effect.findings if finding not in apart)
+        inline = tuple(
+            replace(finding, text=defuse(finding.text)) for finding in effect.findings if finding not in apart
+        )
         body = self._desk.words.review(approved=effect.approved, summary=effect.summary, findings=apart)
         order = ReviewOrder(task.front, task.repo, effect.head, body, inline, effect.key)
         self._remember(task, self._desk.forge.post_review(order))

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from dispatcher.core.effects import StopRun
+from dispatcher.core.effects import CheckHead, Harvest, StopRun
 from dispatcher.core.events import (
     CommandGiven,
     Event,
@@ -20,6 +20,9 @@ from dispatcher.ports import Decided
 
 TOLD_ONCE = (Labelled, Mentioned, CommandGiven, Triggered, ReviewRequested, PersonApproved)
 """Events that a person would ask about: recorded even when they change nothing. What is seen on every look is not."""
+
+READ_ONLY = (Harvest, CheckHead)
+"""Effects that write nothing outside: while they are under way the item can be looked at as usual."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ def apply(desk: Desk, task: Task, event: Event, run_ended: str = "") -> Task:
     desk.agenda.touch(task.key)
     if decision.effects:
         desk.in_flight.add(str(task.key))
+    if any(not isinstance(effect, READ_ONLY) for effect in decision.effects):
+        desk.writes_in_flight.add(str(task.key))
     log.info("decided task=%s %s verdict=%s", task.name, decision.reason, decision.verdict)
     return decision.task
 

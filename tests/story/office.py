@@ -157,6 +157,27 @@ class Office:
         self.stop()
         self._stack.close()
 
+    def worker(self, *rounds: Steps) -> None:
+        """What the worker does, round by round; the last one counts for all later ones."""
+        self._write_script(worker=list(rounds))
+
+    def reviewer(self, *rounds: Steps) -> None:
+        """What the reviewer does, round by round."""
+        self._write_script(reviewer=list(rounds))
+
+    def responder(self, *rounds: Steps) -> None:
+        """What the responder does."""
+        self._write_script(responder=list(rounds))
+
+    def _write_script(self, **roles: list[Steps]) -> None:
+        self.script |= roles
+        (self.root / "script.json").write_text(json.dumps(self.script))
+
+    def sweeps(self) -> None:
+        """Half an hour passes; the reconcile sweep sees what the lists could not show."""
+        self.later(minutes=31)
+        self.settle()
+
     def configure(self, **changes: Any) -> None:
         """Change settings and restart."""
         for name, value in changes.items():
@@ -211,15 +232,15 @@ class Office:
         return self.box.scene.person(by).open_issue(repo, title, body)
 
     def labels(self, number: int, name: str = "bot", by: str = "alice", repo: str = SHOP) -> None:
-        self.later(seconds=2)
+        self.later(seconds=61)
         self.box.scene.person(by).label(repo, number, name)
 
     def comments(self, number: int, text: str, by: str = "alice") -> None:
-        self.later(seconds=2)
+        self.later(seconds=61)
         self.box.scene.person(by).comment(SHOP, number, text)
 
     def person(self, login: str = "alice") -> Any:
-        self.later(seconds=2)
+        self.later(seconds=61)
         return self.box.scene.person(login)
 
     # ------------------------------------------------------------ what can be seen
@@ -250,6 +271,26 @@ class Office:
 
     def reviews(self, number: int, repo: str = SHOP) -> list[str]:
         return [review.body for review in self.box.scene.reviews(repo, number)]
+
+    def branches(self) -> list[str]:
+        world = self.box.world
+        return [ref.removeprefix("refs/heads/") for ref in world.git.refs(world.repo(SHOP).id)]
+
+    def has_live_run(self) -> bool:
+        """Whether an agent process is really running."""
+        desk = self.engine.desk
+        return any(desk.runs.report(record.run.id).state == "running" for record in desk.journal.load_live_runs())
+
+    def live_log_exists(self, name: str) -> bool:
+        """Whether a live run has committed this file."""
+        desk = self.engine.desk
+        checkouts = [desk.runs.folder(record.run.id) / "checkout" for record in desk.journal.load_live_runs()]
+        logs = [checkout / ".git" / "logs" / "HEAD" for checkout in checkouts if (checkout / name).exists()]
+        return any("commit" in log.read_text() for log in logs if log.exists())
+
+    def run_ids(self) -> list[str]:
+        """All runs so far, in order."""
+        return [record.run.id for record in reversed(self.engine.desk.journal.load_runs())]
 
     def roles(self) -> list[str]:
         """The roles of all runs so far, in order."""
