@@ -139,11 +139,10 @@ Regex = Annotated[str, AfterValidator(_regex)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 PathText = Annotated[str, AfterValidator(_path)]
 CommandLine = Annotated[list[str], BeforeValidator(_command_line, json_schema_input_type=str | list[str])]
-AgentNames = Annotated[
-    list[str],
-    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
-    AfterValidator(_agent_names),
-]
+OneOrMany = BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])
+Logins = Annotated[list[Login], OneOrMany]
+Globs = Annotated[list[str], OneOrMany]
+AgentNames = Annotated[list[str], OneOrMany, AfterValidator(_agent_names)]
 AgentKind = Annotated[str, AfterValidator(_agent_kind), Field(json_schema_extra={"enum": ["", *AGENT_KINDS]})]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

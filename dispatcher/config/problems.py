@@ -57,8 +57,11 @@ def render_problems(document: Document, problems: Iterable[Problem]) -> tuple[st
 
 
 def find_misfits(document: Document, error: ValidationError) -> tuple[Problem, ...]:
-    """What pydantic found, in our words."""
-    return tuple(_describe(document, detail) for detail in error.errors(include_url=False))
+    """What pydantic found, in our words. A bad `repo = "owner/name"` stands for the missing owner and name as well."""
+    details = error.errors(include_url=False)
+    spoiled = {detail["loc"][:-1] for detail in details if _is_bad_shorthand(detail)}
+    telling = (one for one in details if not (one["type"] == "missing" and one["loc"][:-1] in spoiled))
+    return tuple(_describe(document, detail) for detail in telling)
 
 
 def table_name(document: Document, keys: Keys) -> str:
@@ -97,14 +100,16 @@ def _describe(document: Document, detail: ErrorDetails) -> Problem:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     where = _where(document, keys)
     if kind == "extra_forbidden":
-        return Problem(keys, _describe_unknown(document, keys))
+        text = _describe_shorthand(document, detail) or _describe_unknown(document, keys)
+        return Problem(keys, text)
     if kind == "missing":
         return Problem(keys, f'{table_name(document, keys[:-1])} has no `{keys[-1]}`; add {keys[-1]} = "..."')
     if kind == "dispatcher" and isinstance(value, dict):
         return Problem(keys, f"{table_name(document, keys)} must be {context['must']}")
     hint = nearest(str(value), context["choices"]) if kind == "kind" else ""
     meant = f'; did you mean "{hint}"?' if hint else ""
-    return Problem(keys, f"{where} = {render_value(value, keys)}, but it must be {_must(detail)}{meant}")
+    must = 'a table such as [repo.shop], or "owner/name"' if keys == ("repo",) else _must(detail)
+    return Problem(keys, f"{where} = {render_value(value, keys)}, but it must be {must}{meant}")
 
 
 def _must(detail: ErrorDetails) -> str:
@@ -140,6 +145,23 @@ def _describe_unknown(document: Document, keys: Keys) -> str:
     if homes:
         return f"{said}; it belongs into {homes[0]}"
     return f"{said}; known are {', '.join(known)}"
+
+
+def _is_bad_shorthand(detail: ErrorDetails) -> bool:
+    return detail["type"] == "extra_forbidden" and detail["loc"][0] == "repo" and detail["loc"][-1] == "repo"
+
+
+def _describe_shorthand(document: Document, detail: ErrorDetails) -> str:
+    """What is wrong with `repo = "owner/name"`, or with mixing the lone `[repo]` and `[repo.<id>]`; "" if neither."""
+    *table, key = _plain_keys(detail["loc"])
+    place, value = table_name(document, tuple(table)), detail["input"]
+    if _is_bad_shorthand(detail) and isinstance(value, str) and value.count("/") == 1:
+        return f"{place} repo says owner and name at once; keep it, or owner and name"
+    if _is_bad_shorthand(detail):
+        return f'{place} repo = {render_value(value)}, but it must be "owner/name"'
+    if place == "[repo]" and isinstance(value, dict):
+        return f"[repo] stands for a single repository, so [repo.{_quote(key)}] cannot be; name the first one, too: [repo.<id>]"
+    return ""
 
 
 def _homes(key: str) -> Iterator[str]:

@@ -16,8 +16,9 @@ from dispatcher.config.fields import (
     Count,
     CountOrNone,
     EnvName,
+    Globs,
     Label,
-    Login,
+    Logins,
     Owner,
     PathText,
     Regex,
@@ -192,11 +193,11 @@ class RepoTable(Table):
         description='User or organisation. `repo = "owner/name"` says owner and name at once.'
     )
     name: RepoName = Field(description="The repository's name.")
-    allowed_users: list[Login] = Field(
+    allowed_users: Logins = Field(
         [], description="Who may ask: logins or @org/team; [] means everybody with write access."
     )
-    allowed_bots: list[Login] = Field([], description="Bot accounts that may ask; [] means none.")
-    reviewers: list[Login] = Field(
+    allowed_bots: Logins = Field([], description="Bot accounts that may ask; [] means none.")
+    reviewers: Logins = Field(
         [], description="Who gets the merge-ready pull request when nobody in person asked for it."
     )
     base: str = Field("", description='Branch that pull requests aim at; "" means the default branch.')
@@ -204,7 +205,7 @@ class RepoTable(Table):
         [],
         description='Command that must succeed before code leaves the machine; [] means: found out; "off" means none.',
     )
-    protected_paths: list[str] = Field(
+    protected_paths: Globs = Field(
         [".github/workflows/**"], description="Files that agents may not change (globs; ** crosses folders)."
     )
     trigger_regex: Regex = Field(

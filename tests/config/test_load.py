@@ -136,6 +136,11 @@ def test_an_agent_of_ones_own(load):
     assert (mine.env, mine.pass_env) == ((("A", "1"), ("B", "2")), ("MY_KEY",))
 
 
+def test_a_list_of_one_may_be_written_as_text(load):
+    (shop,) = load(f'{SHOP}allowed_users = "@acme/makers"\nprotected_paths = "ci/**"').repos
+    assert (shop.allowed_users, shop.protected_paths) == (("@acme/makers",), ("ci/**",))
+
+
 def test_caps_by_role(load):
     assert load("caps = { per_role = { reviewer = 2 } }\n" + SHOP).caps.per_role == (("reviewer", 2),)
 

@@ -113,7 +113,17 @@ def test_each_problem_names_key_value_cure_and_line(problems, text, sentence):
         (f"{SHOP}trigger_regex = '('\n", None),
         (f'{SHOP}allowed_users = ["ok", "not ok"]\n', None),
         (f'{SHOP}check = "make \'check"\n', None),
-        ("repo = 3\n", "repo = 3, but it must be a table (line 1)"),
+        ("repo = 3\n", 'repo = 3, but it must be a table such as [repo.shop], or "owner/name" (line 1)'),
+        ('repo = "acme"\n', '[repo] repo = "acme", but it must be "owner/name" (line 1)'),
+        ("[repo.a]\nrepo = 3\n", '[repo.a] repo = 3, but it must be "owner/name" (line 2)'),
+        (
+            '[repo.a]\nrepo = "acme/shop"\nowner = "acme"\n',
+            "[repo.a] repo says owner and name at once; keep it, or owner and name (line 2)",
+        ),
+        (
+            '[repo]\nrepo = "acme/shop"\n[repo.till]\nrepo = "acme/till"\n',
+            "[repo] stands for a single repository, so [repo.till] cannot be; name the first one, too: [repo.<id>] (line 3)",
+        ),
         (
             '[repo.a]\nrepo = "acme/shop"\n[repo.b]\nrepo = "Acme/Shop"\n',
             "[repo.b] names Acme/Shop, as [repo.a] does already; keep one of them (line 3)",
