@@ -28,8 +28,20 @@ def push(git: Git, store: Store, branch: str, head: str, expected: str) -> None:
         "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
         f"--force-with-lease={ref}:{expected}", store.url, f"{head}:{ref}",
     )  # fmt: skip
+    if not done.code:
+        return
+    failure = _explain(store, branch, done.out.decode(errors="replace"), git.said(done))
+    # curl repeats a request whose connection dropped: the second time, the first one's success is in the way.
+    if not isinstance(failure, ClaimLost) or fetch_head(git, store, branch) != head:
+        raise failure
+
+
+def fetch_head(git: Git, store: Store, branch: str) -> str:
+    """The commit that the forge shows on the branch now, or "". Raises like `push`."""
+    done = git.network(store.mirror, store.url, "ls-remote", "--refs", store.url, f"refs/heads/{branch}")
     if done.code:
-        raise _explain(store, branch, done.out.decode(errors="replace"), git.said(done))
+        raise explain_failure("cannot ask", store.url, git.said(done))
+    return done.out.decode().partition("\t")[0]
 
 
 def _explain(store: Store, branch: str, answer: str, said: str) -> DispatcherError:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import Final
 
 from detect_secrets.plugins.aws import AWSKeyDetector
@@ -12,7 +13,6 @@ from detect_secrets.plugins.base import RegexBasedDetector
 from detect_secrets.plugins.github_token import GitHubTokenDetector
 from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
 from detect_secrets.plugins.mailchimp import MailchimpDetector
-from detect_secrets.plugins.npm import NpmDetector
 from detect_secrets.plugins.openai import OpenAIDetector
 from detect_secrets.plugins.private_key import PrivateKeyDetector
 from detect_secrets.plugins.pypi_token import PypiTokenDetector
@@ -27,23 +27,24 @@ from dispatcher.workspace.redact import as_basic, worth_hiding
 
 # Detectors of a fixed token shape only. Entropy, keyword and basic-auth detectors cry wolf on ordinary code.
 _DETECTORS: Final = (
-    AWSKeyDetector, AzureStorageKeyDetector, GitHubTokenDetector, GitLabTokenDetector, MailchimpDetector, NpmDetector,
+    AWSKeyDetector, AzureStorageKeyDetector, GitHubTokenDetector, GitLabTokenDetector, MailchimpDetector,
     OpenAIDetector, PrivateKeyDetector, PypiTokenDetector, SendGridDetector, SlackDetector, SquareOAuthDetector,
     StripeDetector, TelegramBotTokenDetector, TwilioKeyDetector,
 )  # fmt: skip
 
-# Shapes that those detectors do not know (their vendors' documentation of the prefixes).
+# Shapes that those detectors do not know (their vendors' documentation of the prefixes), and npm's, for which their
+# pattern takes quadratic time on a line full of slashes.
 _MORE_SHAPES: Final = (
     ("GitHub Token", re.compile(r"github_pat_[A-Za-z0-9_]{36,}")),
     ("Anthropic API Key", re.compile(r"sk-ant-[A-Za-z0-9]+-[A-Za-z0-9_-]{40,}")),
     ("OpenAI Token", re.compile(r"sk-(?:proj|svcacct)-[A-Za-z0-9_-]{40,}")),
+    ("NPM tokens", re.compile(r":_authToken\s*=\s*(?:npm_\w+|[A-Fa-f0-9-]{36})|\bnpm_[A-Za-z0-9]{36}\b")),
     ("Google API Key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
 )
 
 PRIVATE_KEY: Final = "Private Key"
 _DOCUMENTATION: Final = "EXAMPLE"  # how AWS marks the keys of its own manuals
-_WINDOW: Final = 4000
-_OVERLAP: Final = 400
+_PAGE: Final = 100_000
 _HUNK: Final = re.compile(r"^(@@+) ")
 _COMMIT: Final = re.compile(r"^commit ([0-9a-f]{40,64})")
 
@@ -71,9 +72,9 @@ def scan(patches: str, held: Iterable[str]) -> tuple[Suspicion, ...]:
     """Look through patches (`diff-tree --cc -U0 --pretty=raw`) for token shapes and for the held secrets."""
     literal = [form for secret in worth_hiding(held) for form in (secret, as_basic(secret))]
     found: dict[tuple[str, str, str], Suspicion] = {}
-    for line in added_lines(patches):
-        for kind, value in _look(line.text.replace("\0", ""), literal):
-            found.setdefault((kind, line.path, value), Suspicion(kind, line.path, line.commit, value))
+    for piece in _pieces(added_lines(patches)):
+        for kind, value in _look(piece.text.replace("\0", ""), literal):
+            found.setdefault((kind, piece.path, value), Suspicion(kind, piece.path, piece.commit, value))
     return tuple(found.values())
 
 
@@ -94,16 +95,27 @@ def added_lines(patches: str) -> Iterator[AddedLine]:
             yield AddedLine(commit, "", line)
 
 
+def _pieces(lines: Iterable[AddedLine]) -> Iterator[AddedLine]:
+    """The lines of one file together: a pattern that runs once over a page costs less than once per line."""
+    for (commit, path), group in groupby(lines, key=lambda line: (line.commit, line.path)):
+        page: list[str] = []
+        size = 0
+        for line in group:
+            page.append(line.text)
+            size += len(line.text)
+            if size > _PAGE:
+                yield AddedLine(commit, path, "\n".join(page))
+                page, size = [], 0
+        yield AddedLine(commit, path, "\n".join(page))
+
+
 def _look(text: str, literal: Sequence[str]) -> Iterator[tuple[str, str]]:
     for secret in literal:
         if secret in text:
             yield "a secret of this machine", secret
-    # Windows keep the detectors' patterns linear on a line of megabytes.
-    for start in range(0, max(1, len(text)), _WINDOW):
-        part = text[start : start + _WINDOW + _OVERLAP]
-        for kind, value in _token_shapes(part):
-            if _DOCUMENTATION not in value:
-                yield kind, value
+    for kind, value in _token_shapes(text):
+        if _DOCUMENTATION not in value:
+            yield kind, value
 
 
 def _token_shapes(text: str) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,11 @@
 import os
 import re
 import subprocess
-import threading
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.events import CheckFailed, CheckPassed
+from dispatcher.workspace import watcher
 from dispatcher.workspace.check_output import TAIL_BYTES, Tail, fingerprint
 from tests.workspace.shop import TOKEN
 
@@ -27,17 +30,21 @@ def wait_until(condition, seconds=20):
 def alive(mark):
     """Pids of living processes with this word in their command line."""
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read()
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                state = file.read().rpartition(b")")[2].split()[0]
+            words = (process / "cmdline").read_bytes()
+            state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
         except OSError:
             continue
-        if mark.encode() in words and state != b"Z" and int(pid) != os.getpid():
-            found.append(int(pid))
+        if mark.encode() in words and state != b"Z" and int(process.name) != os.getpid():
+            found.append(int(process.name))
     return found
+
+
+@pytest.fixture
+def mark():
+    """A word that no other process of this machine has in its command line."""
+    return f"mark-{uuid4().hex}"
 
 
 def test_a_green_check_sees_exactly_the_commit(shop):
@@ -95,11 +102,11 @@ def test_the_check_gets_a_small_environment_of_its_own(shop, monkeypatch):
     assert str(shop.folder / "state" / "scratch") in tail
 
 
-def test_a_check_that_takes_too_long_is_killed_and_says_so(shop):
-    shop.check_with("sh", "-c", "echo begun; exec sleep 4321.1", limit_s=1)
+def test_a_check_that_takes_too_long_is_killed_and_says_so(shop, mark):
+    shop.check_with("sh", "-c", f"echo begun; sleep 600; : {mark}", limit_s=1)
     event = shop.delivered({"x": "1"})
     assert event.tail == "begun\nthe check did not finish within 1 s and was killed"
-    assert alive("4321.1") == []
+    assert alive(mark) == []
 
 
 DAEMON = """
@@ -117,9 +124,9 @@ print("left a daemon behind", flush=True)
 """
 
 
-@pytest.mark.parametrize(("then", "mark"), [("", "daemon-mark-a"), ("time.sleep(600)", "daemon-mark-b")])
+@pytest.mark.parametrize("then", ["", "time.sleep(600)"], ids=["and ends", "and goes on for ever"])
 def test_a_daemon_that_a_check_leaves_behind_dies_with_it(shop, then, mark):
-    shop.check_with("python3", "-c", DAEMON % (mark, then), limit_s=2 if then else 60)
+    shop.check_with("python3", "-c", DAEMON % (mark, then), limit_s=1 if then else 60)
     event = shop.delivered({"x": "1"})
     assert isinstance(event, CheckFailed if then else CheckPassed)
     assert alive(mark) == []
@@ -141,8 +148,7 @@ def test_a_check_without_write_permissions_is_cleaned_up(shop):
     assert list((shop.folder / "state" / "scratch").iterdir()) == []
 
 
-def test_stopping_ends_a_running_check_and_the_task_is_tried_later(shop):
-    mark = f"sleeper-{os.getpid()}"
+def test_stopping_ends_a_running_check_and_the_task_is_tried_later(shop, mark):
     shop.check_with("sh", "-c", f"sleep 600; : {mark}")
     checkout = shop.checkout()
     shop.agent_commits(checkout, {"x": "1"})
@@ -157,21 +163,27 @@ def test_stopping_ends_a_running_check_and_the_task_is_tried_later(shop):
         shop.harvest(checkout)
 
 
-def test_a_check_ends_when_the_dispatcher_is_killed(shop):
-    mark = f"orphan-{os.getpid()}"
-    shop.check_with("sh", "-c", f"sleep 600; : {mark}")
-    checkout = shop.checkout()
-    shop.agent_commits(checkout, {"x": "1"})
-    child = os.fork()
-    if child == 0:
-        threading.excepthook = lambda *_: None
-        try:
-            shop.harvest(checkout)
-        finally:
-            os._exit(0)
-    wait_until(lambda: [pid for pid in alive(mark) if pid != child])
-    os.kill(child, 9)
-    os.waitpid(child, 0)
+DISPATCHER = """
+import sys
+from pathlib import Path
+from dispatcher.core.model import Permission
+from dispatcher.core.rules import RepoRules
+from dispatcher.ports import Repo
+from dispatcher.workspace import GitWorkspaces, Identity, Surroundings
+
+state, url, head, mark = sys.argv[1:]
+rules = RepoRules("shop", "acme", "shop", check=("sh", "-c", f"sleep 600; : {mark}"))
+repo = Repo(1, "acme/shop", "main", rules, Permission.WRITE, url)
+GitWorkspaces(Path(state), Surroundings(Identity("b", "b@x.org"))).check_head(repo, "main", head)
+"""
+
+
+def test_a_check_ends_when_the_dispatcher_is_killed(shop, mark):
+    words = (str(shop.folder / "state"), shop.url, shop.on_forge("main"), mark)
+    dispatcher = subprocess.Popen((sys.executable, "-c", DISPATCHER, *words))
+    wait_until(lambda: set(alive(mark)) - {dispatcher.pid})
+    dispatcher.kill()
+    dispatcher.wait()
     wait_until(lambda: not alive(mark))
     shop.workspaces.clear_scratch()
     assert list((shop.folder / "state" / "scratch").iterdir()) == []
@@ -220,16 +232,8 @@ def test_what_varies_does_not_count(one, other):
 
 
 def test_the_watcher_needs_nothing_of_the_installed_package(tmp_path):
-    from pathlib import Path
-
-    from dispatcher.workspace import watcher
-
     copy = tmp_path / "watcher.py"
     copy.write_text(Path(watcher.__file__).read_text())
-    done = subprocess.run(
-        ("python3", "-I", "-S", str(copy), "5", "1", "echo", "hello"),
-        stdin=subprocess.PIPE,
-        capture_output=True,
-        check=True,
-    )
-    assert done.stdout in {b"hello\nstopped", b"stopped"}
+    command = ("python3", "-I", "-S", str(copy), "20", "1", "sh", "-c", "echo hello")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read() == b"hello\nexit 0"
