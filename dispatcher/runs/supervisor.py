@@ -5,16 +5,16 @@ agent, keeps its log under a cap, notes progress, enforces the limits, ends the 
 what the agent left uncommitted, and writes `exit.json` once, atomically. The order and every path come from one file.
 """
 
-# ruff: noqa: PTH105, PTH110, PTH116, PTH120, PTH123
+# ruff: noqa: PTH110, PTH116, PTH123
 import errno
 import json
 import os
 import select
 import signal
 import time
-from collections.abc import Mapping
 
 from dispatcher.runs import proctree, spawn
+from dispatcher.runs.errand import Order, load_order, write_atomically
 from dispatcher.runs.runlock import take_lock
 from dispatcher.runs.runlog import CappedLog
 
@@ -36,8 +36,7 @@ def main(order_path: str) -> int:
     """
     if order_path == "--probe":
         return 0 if spawn.can_isolate() else 1
-    with open(order_path, encoding="utf-8") as file:
-        order = Order(json.load(file))
+    order = load_order(order_path)
     if take_lock(order.lock_path) is None:
         return LOCK_IS_TAKEN
     if os.path.exists(order.started_path) or os.path.exists(order.exit_path):
@@ -47,32 +46,6 @@ def main(order_path: str) -> int:
         return 0  # the child goes on with the lock: it belongs to the open file, not to a process
     Supervisor(order, launcher).run()
     os._exit(0)
-
-
-class Order:
-    """What `run.json` says. Times in seconds, sizes in bytes."""
-
-    def __init__(self, fields: dict[str, object]) -> None:
-        self.run_id = _text(fields, "run_id")
-        self.mark = _text(fields, "mark")
-        self.argv = _texts(fields, "argv")
-        self.closing_argv = _texts(fields, "closing_argv")
-        self.secret_names = set(_texts(fields, "secret_names"))
-        self.stop_signals = [int(signal.Signals[name]) for name in _texts(fields, "stop_signals")]
-        self.isolation = _text(fields, "isolation")
-        self.checkout = _text(fields, "checkout")
-        self.stdin_path = _text(fields, "stdin")
-        self.wall_s = _number(fields, "wall_s")
-        self.silence_s = _number(fields, "silence_s")
-        self.grace_s = _number(fields, "grace_s")
-        self.log_bytes = int(_number(fields, "log_bytes"))
-        self.lock_path = _text(fields, "lock")
-        self.started_path = _text(fields, "started")
-        self.exit_path = _text(fields, "exit")
-        self.stop_path = _text(fields, "stop")
-        self.progress_path = _text(fields, "progress")
-        self.log_path = _text(fields, "log")
-        self.out_path = _text(fields, "out")
 
 
 class Supervisor:
@@ -311,21 +284,6 @@ class Supervisor:
         write_atomically(self.order.exit_path, fields, durable=True)
 
 
-def write_atomically(path: str, fields: Mapping[str, object], *, durable: bool) -> None:
-    """Write JSON so that a reader sees all of it or none; `durable` also survives a power cut."""
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(fields, file)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    os.replace(temporary, path)
-    if durable:
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
-
-
 def _read_available(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65_536)
@@ -340,24 +298,3 @@ def _modified(path: str) -> int:
         return os.stat(path).st_mtime_ns
     except OSError:
         return 0
-
-
-def _text(fields: dict[str, object], name: str) -> str:
-    value = fields[name]
-    if not isinstance(value, str):
-        raise TypeError(f"run.json: {name} must be a string")
-    return value
-
-
-def _texts(fields: dict[str, object], name: str) -> list[str]:
-    value = fields[name]
-    if not isinstance(value, list):
-        raise TypeError(f"run.json: {name} must be a list")
-    return [str(entry) for entry in value]
-
-
-def _number(fields: dict[str, object], name: str) -> float:
-    value = fields[name]
-    if not isinstance(value, int | float):
-        raise TypeError(f"run.json: {name} must be a number")
-    return float(value)

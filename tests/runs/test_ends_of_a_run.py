@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.rules import Limits
-from dispatcher.runs import proctree
+from dispatcher.runs import proctree, supervisor
 from dispatcher.runs.folder import load_json, write_json
 from dispatcher.runs.runlock import is_locked, take_lock
 from tests.runs.conftest import DONE, Desk, until
 
+FRONT_DOOR = Path(supervisor.__file__).with_name("supervise.py")
 DAEMON = {"daemon": "daemon.pid"}
 
 
@@ -289,9 +290,28 @@ def test_a_supervisor_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-I", "-S", "-E", "-c", look], capture_output=True, text=True, check=True
     )
-    ours = "proctree runlock runlog spawn supervisor"
+    ours = "errand proctree runlock runlog spawn supervisor"
     assert loaded.stdout.split() == [
         "dispatcher",
         "dispatcher.runs",
         *(f"dispatcher.runs.{name}" for name in ours.split()),
     ]
+
+
+def test_a_supervisor_that_fails_says_so_and_leaves_nothing_alive(any_desk: Desk) -> None:
+    any_desk.script(DAEMON, {"print": "up"}, {"hang": True})
+    order = any_desk.prepared()
+    any_desk.folder(order.run.id).progress.mkdir()
+    any_desk.runs.start(order)
+    report = any_desk.finished(order.run.id)
+    assert report.ended_because == "lost"
+    assert report.detail.startswith("the supervisor failed: IsADirectoryError")
+    until(lambda: not any_desk.living(order.run.id))
+
+
+def test_an_order_that_nobody_can_read_is_told(tmp_path: Path) -> None:
+    order = tmp_path / "run.json"
+    order.write_text('{"run_id": 7}')
+    done = subprocess.run([sys.executable, FRONT_DOOR, order], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "run.json: run_id must be a string" in done.stderr
