@@ -151,9 +151,11 @@ def synchronise(world: World, repo: Repo, actor: Account) -> None:
 def _follow_base(world: World, issue: Issue, actor: Account, sha: str | None) -> None:
     # A head that somebody pushed into the base by hand: the forge then shows the pull request as merged.
     pull = pull_of(issue)
-    if not issue.is_open or sha is None or sha == pull.base_sha:
+    if not issue.is_open or sha == pull.base_sha:
         return
-    if world.git.merge_base(issue.repo_id, sha, pull.head_sha) == pull.head_sha:
+    if sha is None:
+        close_unchecked(world, issue, actor, "completed")
+    elif world.git.merge_base(issue.repo_id, sha, pull.head_sha) == pull.head_sha:
         _finish(world, issue, actor, sha)
     else:
         pull.base_sha = sha

@@ -26,6 +26,9 @@ _FIRST_LABELS = {
     "enhancement": ("a2eeef", "New feature or request"),
     "question": ("d876e3", "Further information is requested"),
 }
+CONCLUSIONS = frozenset(
+    {None, "action_required", "cancelled", "failure", "neutral", "skipped", "stale", "success", "timed_out"}
+)
 _STATES = frozenset({"error", "failure", "pending", "success"})
 
 
@@ -85,6 +88,8 @@ def delete_branch(world: World, caller: Caller, repo: Repo, branch: str) -> None
     require_write(world, caller, repo, "contents", Level.WRITE)
     if f"refs/heads/{branch}" not in world.git.refs(repo.id):
         raise Invalid("Reference does not exist")
+    if branch == repo.default_branch:
+        raise Invalid("Cannot delete the default branch")
     world.git.set_ref(repo.id, f"refs/heads/{branch}", None)
     synchronise(world, repo, caller.account)
 
@@ -137,6 +142,8 @@ def create_check_run(world: World, caller: Caller, repo: Repo, report: CheckRepo
     if caller.account.kind is not AccountKind.BOT or caller.kind not in {None, TokenKind.INSTALLATION}:
         raise Forbidden("You must authenticate via a GitHub App.")
     require_write(world, caller, repo, "checks", Level.READ)
+    if report.conclusion not in CONCLUSIONS:
+        raise Invalid(errors=(FieldError("CheckRun", "invalid", "conclusion"),))
     now = world.now()
     done = report.conclusion is not None
     run = CheckRun(

@@ -118,6 +118,8 @@ _IN_REPO: tuple[tuple[str, str, Endpoint], ...] = (
     ("PATCH", "/check-runs/<int:run_id>", on_repos.change_check_run),
 )
 
+_REPO_STARTS = ("/repos/<owner>/<repo_name>", "/repositories/<int:repo_id>")
+
 
 @cache
 def _routes() -> Map:
@@ -125,9 +127,26 @@ def _routes() -> Map:
     rules += [
         Rule(start + path, methods=[method], endpoint=endpoint)
         for method, path, endpoint in _IN_REPO
-        for start in ("/repos/<owner>/<repo_name>", "/repositories/<int:repo_id>")
+        for start in _REPO_STARTS
     ]
     return Map(rules, strict_slashes=False, merge_slashes=False)
+
+
+def route_names() -> frozenset[str]:
+    """Name every route as `METHOD /path`, paths in a repository without what comes before."""
+    return frozenset(f"{method} {path}" for method, path, _ in (*_ANYWHERE, *_IN_REPO))
+
+
+def route_of(method: str, path: str) -> str | None:
+    """Name the route that a request takes, in the words of `route_names`; None when there is none."""
+    try:
+        rule, _ = _routes().bind("").match(path, method, return_rule=True)
+    except HTTPException:
+        return None
+    for start in _REPO_STARTS:
+        if rule.rule.startswith(start):
+            return f"{method} {rule.rule.removeprefix(start)}"
+    return f"{method} {rule.rule}"
 
 
 def answer(call: Call) -> Answer:

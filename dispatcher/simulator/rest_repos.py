@@ -423,14 +423,15 @@ def list_check_runs(call: Call) -> Answer:
 
 def create_check_run(call: Call) -> Answer:
     """POST check-runs: Apps only."""
-    body = call.json
-    output = body.get("output") or {}
+    output = call.json.get("output") or {}
+    if not isinstance(output, dict):
+        raise Invalid("Invalid request.\n\nFor 'properties/output', it is not an object.")
     report = repos.CheckReport(
         call.text("name"),
         call.text("head_sha"),
-        str(body.get("status") or "queued"),
-        body.get("conclusion"),
-        body.get("details_url"),
+        call.text_or_none("status") or "queued",
+        call.text_or_none("conclusion"),
+        call.text_or_none("details_url"),
         output.get("title"),
         output.get("summary"),
     )
@@ -440,14 +441,18 @@ def create_check_run(call: Call) -> Answer:
 
 def change_check_run(call: Call) -> Answer:
     """PATCH check-runs/{id}: Apps only."""
-    run_id, body = int(call.args["run_id"]), call.json
+    run_id = int(call.args["run_id"])
     runs = (run for runs in call.repo.check_runs.values() for run in runs)
     run = next((run for run in runs if run.id == run_id), None)
     if run is None:
         raise NotFound
     if call.caller.account.id != run.creator_id:
         raise Forbidden("You must authenticate via a GitHub App.")
-    run.status, run.conclusion = str(body.get("status") or run.status), body.get("conclusion", run.conclusion)
+    conclusion = call.text_or_none("conclusion") or run.conclusion
+    status = call.text_or_none("status") or run.status
+    if conclusion not in repos.CONCLUSIONS:
+        raise Invalid(errors=(FieldError("CheckRun", "invalid", "conclusion"),))
+    run.status, run.conclusion = status, conclusion
     if run.conclusion is not None:
         run.status, run.completed_at = "completed", call.world.now()
     elif run.status not in {"queued", "in_progress"}:

@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from githubkit import GitHub, TokenAuthStrategy
+
+from dispatcher.simulator import GitHubBox
+from dispatcher.simulator.rest import route_names, route_of
+from tests.simulator.conftest import Street, TestClock
 
 OWNER, NAME = "acme", "shop"
 FULL = f"{OWNER}/{NAME}"
 HERE = {"owner": OWNER, "repo": NAME}
 
 
-@pytest.fixture
-def org_repo(street) -> str:
-    street.scene.add_org(OWNER, members=("alice",), teams={"core-team": ("alice",)})
-    street.scene.add_repo(
-        FULL, {"app.py": "one\ntwo\nthree\n", "lib/x.py": "x\n"}, collaborators={"bot": "write"}
-    )
-    street.scene.person("alice").invite(FULL, "alice", "admin")
-    return FULL
+def settled(box: GitHubBox, clock: TestClock) -> Street:
+    """An organization with a shop; alice runs it, the bot may write."""
+    for login in ("alice", "bot"):
+        box.scene.add_user(login)
+    box.scene.add_org(OWNER, members=("alice",), teams={"core-team": ("alice",)})
+    files = {"app.py": "one\ntwo\nthree\n", "lib/x.py": "x\n"}
+    box.scene.add_repo(FULL, files, collaborators={"alice": "admin", "bot": "write"})
+    return Street(box, clock)
 
 
 def kit(street, token: str) -> GitHub[Any]:
     return GitHub(TokenAuthStrategy(token), base_url=street.box.url, http_cache=False, auto_retry=False)
 
 
-@pytest.fixture
-def bot_kit(street, org_repo) -> Iterator[GitHub[Any]]:
-    with kit(street, street.scene.add_token("bot")) as made:
-        yield made
-
-
-@pytest.fixture
-def admin_kit(street, org_repo) -> Iterator[GitHub[Any]]:
-    with kit(street, street.scene.add_token("alice")) as made:
-        yield made
-
-
-def test_people_and_repositories_parse(bot_kit, admin_kit):
+def people_and_repositories(street, bot_kit, admin_kit):
     rest = bot_kit.rest
     assert rest.users.get_authenticated().parsed_data.login == "bot"
     alice = rest.users.get_by_username("alice").parsed_data
@@ -57,7 +47,7 @@ def test_people_and_repositories_parse(bot_kit, admin_kit):
     assert member.state == "active"
 
 
-def test_issues_labels_and_comments_parse(bot_kit):
+def issues_labels_and_comments(street, bot_kit, admin_kit):
     rest = bot_kit.rest.issues
     assert rest.create_label(**HERE, name="bot", color="00ff00", description="work for the bot").parsed_data
     assert rest.get_label(**HERE, name="bot").parsed_data.color == "00ff00"
@@ -95,7 +85,7 @@ def test_issues_labels_and_comments_parse(bot_kit):
     assert bot_kit.rest.search.issues_and_pull_requests(q=f"repo:{FULL} is:open").parsed_data.total_count == 2
 
 
-def test_pull_requests_and_reviews_parse(street, bot_kit, admin_kit):
+def pull_requests_and_reviews(street, bot_kit, admin_kit):
     rest = bot_kit.rest.pulls
     head = street.scene.person("bot").push(FULL, "bot/1", {"app.py": "one\n2\nthree\n", "new.py": "new\n"})
     pull = rest.create(**HERE, title="Fix", head="bot/1", base="main", body="Closes #9").parsed_data
@@ -142,7 +132,7 @@ def test_pull_requests_and_reviews_parse(street, bot_kit, admin_kit):
     assert as_issue.pull_request.merged_at is not None
 
 
-def test_branches_commits_and_checks_parse(street, bot_kit, admin_kit):
+def branches_commits_and_checks(street, bot_kit, admin_kit):
     rest = bot_kit.rest
     head = street.scene.head(FULL)
     assert rest.repos.get_branch(**HERE, branch="main").parsed_data.commit.sha == head
@@ -180,7 +170,7 @@ def test_branches_commits_and_checks_parse(street, bot_kit, admin_kit):
     assert fork.parent.full_name == FULL
 
 
-def test_notifications_parse(street, bot_kit):
+def notifications(street, bot_kit, admin_kit):
     street.scene.person("alice").open_issue(FULL, "Help", "@bot please")
     rest = bot_kit.rest.activity
     thread = rest.list_notifications_for_authenticated_user(participating=True).parsed_data[0]
@@ -188,3 +178,69 @@ def test_notifications_parse(street, bot_kit):
     assert rest.get_thread(int(thread.id)).parsed_data.repository.full_name == FULL
     assert rest.mark_thread_as_read(int(thread.id)).status_code == 205
     assert rest.list_notifications_for_authenticated_user().parsed_data == []
+
+
+def what_is_rarely_used(street, bot_kit, admin_kit):
+    issues, pulls, repos = bot_kit.rest.issues, bot_kit.rest.pulls, bot_kit.rest.repos
+    alice, head = street.scene.person("alice"), street.scene.head(FULL)
+    assert issues.create_label(**HERE, name="old", color="000000").parsed_data
+    assert issues.update_label(**HERE, name="old", new_name="new", color="ffffff").parsed_data.name == "new"
+    assert issues.delete_label(**HERE, name="new").status_code == 204
+    assert issues.create(**HERE, title="Bug", labels=["a"]).parsed_data
+    assert issues.remove_all_labels(**HERE, issue_number=1).status_code == 204
+    assert issues.check_user_can_be_assigned(**HERE, assignee="bot").status_code == 204
+    assert repos.check_collaborator(**HERE, username="bot").status_code == 204
+    alice.comment(FULL, 1, "@bot look")
+    activity = bot_kit.rest.activity
+    assert activity.list_repo_notifications_for_authenticated_user(**HERE).parsed_data[0].reason == "mention"
+    assert activity.mark_notifications_as_read().status_code == 205
+    alice.push(FULL, "idea", {"app.py": "one\nzwei\nthree\n"})
+    number = alice.open_pull(FULL, "idea", "Idea")
+    place = {**HERE, "pull_number": number}
+    pending = pulls.create_review(**place, body="half").parsed_data
+    assert pulls.delete_pending_review(**place, review_id=pending.id).parsed_data.state == "PENDING"
+    pending = pulls.create_review(**place, body="half").parsed_data
+    approved = pulls.submit_review(**place, review_id=pending.id, event="APPROVE").parsed_data
+    dismissed = admin_kit.rest.pulls.dismiss_review(**place, review_id=approved.id, message="old").parsed_data
+    assert (approved.state, dismissed.state) == ("APPROVED", "DISMISSED")
+    sha = street.scene.head(FULL, "idea")
+    lone = pulls.create_review_comment(
+        **place, body="why?", commit_id=sha, path="app.py", line=2, side="RIGHT"
+    )
+    assert lone.parsed_data.line == 2
+    alice.request_review(FULL, number, "bot")
+    assert pulls.remove_requested_reviewers(**place, reviewers=["bot"]).parsed_data.requested_reviewers == []
+    assert bot_kit.rest.git.create_ref(**HERE, ref="refs/heads/side", sha=head).parsed_data
+    assert bot_kit.rest.git.update_ref(**HERE, ref="heads/side", sha=sha).parsed_data.object_.sha == sha
+    assert bot_kit.request("GET", f"/repos/{FULL}/git/refs/heads/side").json()["object"]["sha"] == sha
+    assert bot_kit.request("GET", f"/repos/{FULL}/contents").json()
+    street.scene.add_app("ci")
+    with kit(street, street.scene.add_app_token("ci")) as app:
+        run = app.rest.checks.create(**HERE, name="lint", head_sha=sha, status="in_progress").parsed_data
+        done = app.rest.checks.update(**HERE, check_run_id=run.id, status="completed", conclusion="success")
+        assert done.parsed_data.status == "completed"
+    assert admin_kit.rest.repos.delete(**HERE).status_code == 204
+
+
+TOURS = (
+    people_and_repositories,
+    issues_labels_and_comments,
+    pull_requests_and_reviews,
+    branches_commits_and_checks,
+    notifications,
+    what_is_rarely_used,
+)
+
+
+def test_every_answer_parses_and_no_route_is_left_out(tmp_path, clock):
+    visited = set()
+    for tour in TOURS:
+        with GitHubBox(tmp_path / tour.__name__, clock) as box:
+            street = settled(box, clock)
+            with (
+                kit(street, box.scene.add_token("bot")) as bot_kit,
+                kit(street, box.scene.add_token("alice")) as admin_kit,
+            ):
+                tour(street, bot_kit, admin_kit)
+            visited |= {route_of(entry.method, entry.path) for entry in box.requests}
+    assert route_names() - visited == set()
