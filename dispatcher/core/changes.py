@@ -45,7 +45,7 @@ from dispatcher.core.events import (
     WorkDelivered,
     WorkWanted,
 )
-from dispatcher.core.model import Finding, LiveRun, Role, Stage, Task
+from dispatcher.core.model import Command, Finding, LiveRun, Person, Role, Stage, Task
 
 Change = Callable[[Task, Event, datetime], Task]
 
@@ -62,16 +62,31 @@ def unchanged(task: Task, _event: Event, _now: datetime) -> Task:
 
 
 def requested(task: Task, event: Event, now: datetime) -> Task:
-    """A person asks for the task, maybe again: everything that was counted starts afresh."""
+    """A person asks for the task, maybe again: counters start afresh, and the text counts as it is now."""
     asks = Labelled | AssignedByPerson | ReviewRequested | Triggered
     return replace(
         fresh_step(task, now),
-        requester=event.by if isinstance(event, asks) else task.requester,
+        requester=event.by if isinstance(event, asks) else task.requester or _speaker(event),
         rounds=0,
         blocked_why="",
+        body_digest="",
         resume_stage=None,
-        continues_branch=task.continues_branch or (isinstance(event, Triggered) and event.wants_resume),
+        continues_branch=task.continues_branch or _wants_resume(event),
     )
+
+
+def _speaker(event: Event) -> Person | None:
+    """Who said it, of those events by which a person asks without putting their name to the task."""
+    if isinstance(event, Mentioned):
+        return event.ask.by
+    return event.by if isinstance(event, CommandGiven) else None
+
+
+def _wants_resume(event: Event) -> bool:
+    """Whether the person wants the existing branch to be continued."""
+    if isinstance(event, CommandGiven):
+        return event.command is Command.RESUME
+    return isinstance(event, Triggered) and event.wants_resume
 
 
 def ask_noted(task: Task, event: Event, _now: datetime) -> Task:
@@ -94,15 +109,23 @@ def resumed(task: Task, event: Event, now: datetime) -> Task:
         if task.resume_stage is Stage.ASKED
         else None
     )
-    return replace(
-        again, told=told, requester=again.requester or task.requester, same_check_failures=0, ask=ask
-    )
+    return replace(again, told=told, same_check_failures=0, ask=ask)
 
 
 def fresh_step(task: Task, now: datetime) -> Task:
-    """The task made progress: attempts and cooldown belong to the step that is over."""
+    """The task made progress: attempts and cooldown belong to the step that is over.
+
+    People whom the dispatcher itself assigned are released with what follows: they hold nothing up.
+    """
     return replace(
-        task, run=None, attempts=0, cooldown_until=None, step_started_at=now, ask=None, look_again_at=None
+        task,
+        run=None,
+        attempts=0,
+        cooldown_until=None,
+        step_started_at=now,
+        ask=None,
+        look_again_at=None,
+        assignees=tuple(person for person in task.assignees if person.login not in task.handed_to),
     )
 
 
@@ -119,7 +142,7 @@ def run_begins(task: Task, event: Event, now: datetime) -> Task:
     if not isinstance(event, Dispatched):
         return task
     cooldown = timedelta(seconds=task.limits.redispatch_cooldown_s)
-    keeps_ask = event.run.role is Role.RESPONDER
+    keeps_ask = event.run.role is not Role.WORKER  # a worker reads it as an order; a reviewer does not answer
     return replace(
         task,
         run=event.run,
@@ -201,13 +224,17 @@ def head_checked(task: Task, event: Event, _now: datetime) -> Task:
     return replace(task, checked_head=event.head) if isinstance(event, CheckPassed) else task
 
 
-def check_failed(task: Task, event: Event, _now: datetime) -> Task:
-    """The next worker goes on from the red commit, at once, and gets the tail of the output."""
+def check_failed(task: Task, event: Event, now: datetime) -> Task:
+    """The next worker goes on from the red commit, at once, and gets the tail of the output.
+
+    The attempt that was harvested stays counted; a red check on a head from elsewhere begins a new step.
+    """
     if not isinstance(event, CheckFailed):
         return task
     again = event.fingerprint == task.last_check_failure
+    before = task if task.run else replace(fresh_step(task, now), approved_head="")
     return replace(
-        task,
+        before,
         run=None,
         cooldown_until=None,
         draft_head=event.head if task.run else "",
@@ -220,6 +247,18 @@ def check_failed(task: Task, event: Event, _now: datetime) -> Task:
 def pull_opened(task: Task, event: Event, _now: datetime) -> Task:
     """The pull request exists; from now on it carries the stage."""
     return replace(task, pull=event.number) if isinstance(event, PullOpened) else task
+
+
+def push_undone(task: Task, _event: Event, _now: datetime) -> Task:
+    """The branch is not where we left it: the forge's head is another, and our commit is a draft again."""
+    return replace(
+        task,
+        head=task.replaced_head,
+        replaced_head="",
+        draft_head=task.head,
+        checked_head="",
+        approved_head="",
+    )
 
 
 def approved(task: Task, event: Event, now: datetime) -> Task:
@@ -259,27 +298,38 @@ def rebase_begins(task: Task, _event: Event, _now: datetime) -> Task:
     return replace(task, rebasing_head=task.head, look_again_at=None)
 
 
-def rebased(task: Task, event: Event, _now: datetime) -> Task:
-    """Our own rebase is the head now, already checked; the approval moves along if the patch is the same."""
+def rebased(task: Task, event: Event, now: datetime) -> Task:
+    """Our own rebase is the head now, already checked; the approval moves along if the patch is the same.
+
+    CI begins anew on it, so the patience for CI does too. A rebase that found nothing to do is not tried again.
+    """
     if not isinstance(event, Rebased):
         return task
     keeps = event.same_patch and task.approved_head == event.old_head
+    is_moved = event.head != event.old_head
     return replace(
         task,
         head=event.head,
         replaced_head=event.old_head,
         checked_head=event.head,
         approved_head=event.head if keeps else "",
-        rebasing_head="",
+        rebasing_head="" if is_moved else event.head,
+        step_started_at=now if is_moved else task.step_started_at,
         look_again_at=None,
     )
 
 
 def sent_back(task: Task, event: Event, now: datetime) -> Task:
-    """The pull request needs work for a reason from outside; the next worker is told which."""
+    """The pull request needs work for a reason from outside; the next worker is told which.
+
+    What a machine sends back is a round, so that a CI that is always red costs no more than a reviewer who never
+    agrees. What a person wants starts the count afresh.
+    """
     told = describe_reason(event)
+    by_machine = isinstance(event, CiTurnedRed | RebaseFailed)
     return replace(
         fresh_step(task, now),
+        rounds=task.rounds + 1 if by_machine else 0,
         approved_head="",
         told=(*task.told, told) if told else task.told,
         rebasing_head="",
@@ -312,7 +362,7 @@ def answered(task: Task, _event: Event, now: datetime) -> Task:
 
 
 def let_through(task: Task, _event: Event, now: datetime) -> Task:
-    """Handed over: a later person's wish starts with fresh counters."""
+    """Handed over; the rounds stay counted, so that a CI that turns red again and again comes to an end."""
     return replace(fresh_step(task, now), told=())
 
 
@@ -327,6 +377,7 @@ def blocked(task: Task, event: Event, now: datetime) -> Task:
         blocked_why=render_why(cause, detail),
         resume_stage=resume_stage_of(task),
         ask=task.ask,
+        rebasing_head="",
         told=() if cause is BlockCause.EDITED else task.told,
     )
 
@@ -371,8 +422,6 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
             return BlockCause.EFFECT_REFUSED, f"push: {event.why}"
         case CiNeverSettled():
             return BlockCause.CI_NEVER_SETTLED, event.head
-        case RebaseFailed():
-            return BlockCause.FORK, event.why
         case BodyEditedByStranger():
             return BlockCause.EDITED, event.by.login if event.by else ""
         case _:
@@ -380,22 +429,31 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
 
 
 def head_noted(task: Task, event: Event, _now: datetime) -> Task:
-    """A person pushed while it is their turn: a fresh reviewer looks when they hand back."""
+    """A person pushed while it is their turn: a fresh reviewer looks when they hand back. A question stays one."""
     if not isinstance(event, HeadMoved):
         return task
-    return replace(task, head=event.head, checked_head="", approved_head="", resume_stage=Stage.NEEDS_REVIEW)
+    resumes = task.resume_stage if task.resume_stage is Stage.ASKED else Stage.NEEDS_REVIEW
+    return replace(
+        task, head=event.head, draft_head="", checked_head="", approved_head="", resume_stage=resumes
+    )
 
 
 def over(task: Task, _event: Event, now: datetime) -> Task:
-    """Nobody's turn any more."""
-    return replace(fresh_step(task, now), told=(), blocked_why="")
+    """Nobody's turn any more; whatever was judged would be judged again."""
+    return replace(
+        fresh_step(task, now), told=(), blocked_why="", approved_head="", reviewed_head="", rebasing_head=""
+    )
 
 
 def adopted(task: Task, event: Event, now: datetime) -> Task:
-    """The labels win: take from GitHub what it can tell, forget what the journal thought of this step."""
+    """The labels win: take from GitHub what it can tell, forget what the journal thought of this step.
+
+    Whoever asks for rework or takes the turn does not believe the approval any more.
+    """
     if not isinstance(event, StageShown):
         return task
     head = event.head or task.head
+    keeps_approval = task.approved_head == head and event.stage is not Stage.NEEDS_REWORK
     return replace(
         fresh_step(task, now),
         pull=event.pull or task.pull,
@@ -403,7 +461,8 @@ def adopted(task: Task, event: Event, now: datetime) -> Task:
         base=event.base or task.base,
         head=head,
         checked_head=task.checked_head if task.checked_head == head else "",
-        approved_head=task.approved_head if task.approved_head == head else "",
+        approved_head=task.approved_head if keeps_approval else "",
         requester=task.requester or event.requester,
+        resume_stage=resume_stage_of(task) if event.stage is Stage.BLOCKED else None,
         rebasing_head="",
     )

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 
+from dispatcher.core.causes import BlockCause, parse_why
+from dispatcher.core.changes import describe_reason
 from dispatcher.core.events import Event
 from dispatcher.core.model import Ask, Command, Stage, Task
 
 Guard = Callable[[Task, Event], bool]
-
-
-def is_pull_task(task: Task, _event: Event) -> bool:
-    """The task began with a pull request that a person labelled."""
-    return task.began_as_pull
 
 
 def has_pull(task: Task, _event: Event) -> bool:
@@ -29,8 +26,13 @@ def same_head(task: Task, event: Event) -> bool:
 
 
 def new_head(task: Task, event: Event) -> bool:
-    """The event brings a head that we did not know (the one that our own push replaced may still be shown for a while)."""
-    return not same_head(task, event) and getattr(event, "head", None) != task.replaced_head
+    """The event brings another head than the one that we know."""
+    return not same_head(task, event)
+
+
+def of_our_run(_task: Task, event: Event) -> bool:
+    """The check was that of the run's harvest, not of a head that was on the forge before."""
+    return bool(getattr(event, "run_id", ""))
 
 
 def agent_is_gone(task: Task, _event: Event) -> bool:
@@ -68,9 +70,15 @@ def asked_meanwhile(task: Task, event: Event) -> bool:
     return same_head(task, event) and task.ask is not None
 
 
-def same_patch(task: Task, event: Event) -> bool:
-    """The rebase started from the present head and did not change the patch, so that an approval stays true."""
-    return getattr(event, "old_head", None) == task.head and getattr(event, "same_patch", False) is True
+def approval_moves_along(task: Task, event: Event) -> bool:
+    """The rebase started from the present, approved head and did not change the patch: the approval stays true."""
+    started_here = getattr(event, "old_head", None) == task.head == task.approved_head
+    return started_here and getattr(event, "same_patch", False) is True
+
+
+def was_under_review(task: Task, _event: Event) -> bool:
+    """A reviewer run of ours has judged the open pull request before: it is in our care, not only asked about."""
+    return task.pull is not None and task.is_open and bool(task.reviewed_head)
 
 
 def first_malformed(task: Task, _event: Event) -> bool:
@@ -85,12 +93,17 @@ def orders_stop(_task: Task, event: Event) -> bool:
 
 def orders_review(task: Task, event: Event) -> bool:
     """The command is `review`, and there is something to review."""
-    return getattr(event, "command", None) is Command.REVIEW and task.pull is not None
+    return getattr(event, "command", None) is Command.REVIEW and task.pull is not None and task.is_open
 
 
-def orders_work(_task: Task, event: Event) -> bool:
-    """The command is `retry` or `resume`."""
-    return getattr(event, "command", None) in {Command.RETRY, Command.RESUME}
+def orders_work(task: Task, event: Event) -> bool:
+    """The command is `retry` or `resume`, and the item is open."""
+    return getattr(event, "command", None) in {Command.RETRY, Command.RESUME} and task.is_open
+
+
+def orders_work_on_pull(task: Task, event: Event) -> bool:
+    """The command is `retry` or `resume`, and the pull request is open."""
+    return orders_work(task, event) and task.pull is not None
 
 
 def is_new_ask(task: Task, event: Event) -> bool:
@@ -99,11 +112,44 @@ def is_new_ask(task: Task, event: Event) -> bool:
     return isinstance(ask, Ask) and (task.ask is None or ask.at >= task.ask.at)
 
 
+def is_new_ask_after_verdict(task: Task, event: Event) -> bool:
+    """The reviewer has approved and is gone, only the gates are awaited: nobody else would hear the mention."""
+    return agent_is_gone(task, event) and is_new_ask(task, event)
+
+
+def is_new_request(task: Task, event: Event) -> bool:
+    """No worker was sent for this request for changes yet, and nothing but the request stands against going on."""
+    is_suspended = parse_why(task.blocked_why)[0] is BlockCause.EDITED
+    return not is_suspended and describe_reason(event) not in task.told
+
+
+def refused(*effects: str) -> Guard:
+    """The effect that failed for good is one of these."""
+
+    def is_refused(_task: Task, event: Event) -> bool:
+        return getattr(event, "effect", "") in effects
+
+    is_refused.__doc__ = f"What was refused is {' or '.join(effects)}."
+    return is_refused
+
+
+def needs_other_words(_task: Task, event: Event) -> bool:
+    """What was refused is neither the labels nor the comment that say whose turn it is."""
+    return getattr(event, "effect", "") not in {"ShowStage", "PostComment"}
+
+
+def publishing_failed(task: Task, _event: Event) -> bool:
+    """A checked commit could not be pushed or opened as a pull request: that is all that is missing."""
+    cause, detail = parse_why(task.blocked_why)
+    return cause is BlockCause.EFFECT_REFUSED and detail.startswith(("push:", "Push:", "OpenPull:"))
+
+
 def resumes_at(stage: Stage) -> Guard:
-    """The blocked task goes on at `stage`."""
+    """The blocked task goes on at `stage`; with a pull request it never goes back to the queue."""
 
     def resumes(task: Task, _event: Event) -> bool:
-        return (task.resume_stage or (Stage.NEEDS_REVIEW if task.pull else Stage.QUEUED)) is stage
+        goes_on = task.resume_stage or Stage.QUEUED
+        return (Stage.NEEDS_REVIEW if task.pull and goes_on is Stage.QUEUED else goes_on) is stage
 
     resumes.__doc__ = f"The blocked task goes on at {stage}."
     resumes.__name__ = f"resumes_at_{stage.name.lower()}"

@@ -1,7 +1,8 @@
 """What a decision makes happen: pure functions of (task, event) that return effects.
 
 `task` is the task after the decision. Every key names its cause, so that a replay is found out: what may exist only once
-(a run's claim, a task's pull request, a run's review) is keyed by that thing, everything else by the decision's number.
+(a run's claim, a run's review) is keyed by that thing, everything else by the decision's number. A second attempt to open
+the pull request is a new cause: the branch, not the key, keeps it from being opened twice.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,6 @@ from dispatcher.core.events import (
     CheckPassed,
     Dispatched,
     Event,
-    NothingToDo,
     OutcomeMalformed,
     ReviewApproved,
     ReviewRejected,
@@ -99,7 +99,15 @@ def open_pull(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
     """Open the task's one pull request; its words are those of the delivered work."""
     if task.pull is not None:
         return ()
-    return (OpenPull(f"pull:{task.key}", task.branch, task.base),)
+    return (OpenPull(_key("pull", task), task.branch, task.base),)
+
+
+def publish_again(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
+    """Push and open what could not be pushed or opened before; what is there already is left as it is."""
+    return (
+        Push(_key("push", task), task.branch, task.head, expected=task.replaced_head),
+        *open_pull(task, task, _event),
+    )
 
 
 def rebase(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
@@ -130,10 +138,3 @@ def answer(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
     if not isinstance(event, Answered):
         return ()
     return (PostComment(f"answer:{event.run_id}", task.front, CommentKind.ANSWER, event.text),)
-
-
-def say_nothing_to_do(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
-    """Post why the worker found nothing to change."""
-    if not isinstance(event, NothingToDo):
-        return ()
-    return (PostComment(f"nothing:{event.run_id}", task.front, CommentKind.NOTHING_TO_DO, event.why),)

@@ -107,11 +107,14 @@ ASKING = (
     *each((S.NEW, *OVER), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.NEW, *OVER), ASKS, S.QUEUED, None, c.requested, (r.show,)),
     *each((S.NEW, *OVER), Mentioned, S.ASKED, None, c.ask_noted),
-    *each((S.NEW, S.MERGE_READY, S.ASKED, *OVER), CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.requested, (r.show,)),
+    *each((S.NEW, S.MERGE_READY, S.ASKED, S.NEEDS_REWORK, *OVER), CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.requested, (r.show,)),
+    Row(S.DROPPED, CommandGiven, S.NEEDS_REVIEW, g.orders_work_on_pull, c.requested, (r.show,)),
+    Row(S.DROPPED, CommandGiven, S.QUEUED, g.orders_work, c.requested, (r.show,)),
     *each((S.ASKED,), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.ASKED,), ASKS, S.QUEUED, None, c.requested, (r.show,)),
     *each((S.ANSWERING,), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.stop, r.show)),
     *each((S.ANSWERING,), ASKS, S.QUEUED, None, c.requested, (r.stop, r.show)),
+    Row(S.REVIEWING, Mentioned, S.ASKED, g.is_new_ask_after_verdict, c.ask_noted),
     *each((*WAITING, *LIVE), Mentioned, None, g.is_new_ask, c.ask_noted),
     *each(OVER, Reopened, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.DROPPED,), Reopened, S.QUEUED, None, c.requested, (r.show,)),
@@ -129,17 +132,15 @@ DISPATCH = (
 
 WORK = (
     *each((S.WORKING, S.REWORKING), WorkDelivered, None, None, c.delivered, (r.harvest,)),
-    Row(S.WORKING, CheckPassed, S.NEEDS_REVIEW, None, c.work_published, (r.push, r.open_pull, r.show)),
-    Row(S.REWORKING, CheckPassed, S.NEEDS_REVIEW, None, c.work_published, (r.push, r.show)),
-    Row(S.WORKING, CheckFailed, S.QUEUED, None, c.check_failed, (r.show,)),
-    Row(S.REWORKING, CheckFailed, S.NEEDS_REWORK, None, c.check_failed, (r.show,)),
+    Row(S.WORKING, CheckPassed, S.NEEDS_REVIEW, g.of_our_run, c.work_published, (r.push, r.open_pull, r.show)),
+    Row(S.REWORKING, CheckPassed, S.NEEDS_REVIEW, g.of_our_run, c.work_published, (r.push, r.show)),
+    Row(S.WORKING, CheckFailed, S.QUEUED, g.of_our_run, c.check_failed, (r.show,)),
+    Row(S.REWORKING, CheckFailed, S.NEEDS_REWORK, g.of_our_run, c.check_failed, (r.show,)),
     *each((S.WORKING, S.REWORKING), HarvestRefused, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
     Row(S.WORKING, NothingNew, S.QUEUED, None, c.attempt_failed, (r.show,)),
     Row(S.REWORKING, NothingNew, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
     *each((S.WORKING, S.REWORKING), (QuestionAsked, GaveUp), S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
-    Row(S.WORKING, NothingToDo, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
-    Row(S.REWORKING, NothingToDo, S.REVIEWING, g.approval_stands, c.answered, (r.say_nothing_to_do,)),
-    Row(S.REWORKING, NothingToDo, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
+    *each((S.WORKING, S.REWORKING), NothingToDo, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
 )  # fmt: skip
 
 REVIEW = (
@@ -153,8 +154,8 @@ REVIEW = (
 )  # fmt: skip
 
 ANSWER = (
-    Row(S.ANSWERING, Answered, S.REVIEWING, g.approval_stands, c.answered, (r.answer,)),
-    Row(S.ANSWERING, Answered, S.NEEDS_REVIEW, g.has_pull, c.answered, (r.answer, r.show)),
+    Row(S.ANSWERING, Answered, S.REVIEWING, g.approval_stands, c.answered, (r.answer, r.show)),
+    Row(S.ANSWERING, Answered, S.NEEDS_REVIEW, g.was_under_review, c.answered, (r.answer, r.show)),
     Row(S.ANSWERING, Answered, S.DONE, None, c.answered, (r.answer, r.show)),
     Row(S.ANSWERING, WorkWanted, S.NEEDS_REWORK, g.has_pull, c.work_wanted, (r.show,)),
     Row(S.ANSWERING, WorkWanted, S.QUEUED, g.is_open, c.work_wanted, (r.show,)),
@@ -173,16 +174,18 @@ TROUBLE = (
         Row(live, PersonTookOver, back, None, c.run_superseded, (r.stop, r.keep, r.show)),
         Row(live, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.stop, r.keep, r.show)),
     )),
-    *each((*LIVE, *WAITING, S.MERGE_READY, *OVER, S.BLOCKED), EffectRefused, S.BLOCKED, None, c.blocked, (r.stop, r.show, r.ask_person)),
-    *each((*WAITING, *LIVE), BodyEditedByStranger, S.BLOCKED, None, c.blocked, (r.stop, r.show, r.ask_person)),
+    *each((*LIVE, *WAITING, S.MERGE_READY), EffectRefused, S.BLOCKED, None, c.blocked, (r.stop, r.show, r.ask_person)),
+    Row(S.BLOCKED, EffectRefused, S.BLOCKED, g.refused("ShowStage"), c.unchanged, (r.ask_person,)),
+    Row(S.BLOCKED, EffectRefused, S.BLOCKED, g.needs_other_words, c.blocked, (r.show, r.ask_person)),
+    *each((*WAITING, *LIVE), BodyEditedByStranger, S.BLOCKED, None, c.blocked, (r.stop, r.keep, r.show, r.ask_person)),
 )  # fmt: skip
 
 PULL = (
-    *each((S.NEEDS_REVIEW, S.BLOCKED, S.REVIEWING, S.NEEDS_REWORK), PullOpened, None, None, c.pull_opened),
+    *each((S.NEEDS_REVIEW, S.BLOCKED, S.REVIEWING, S.NEEDS_REWORK, *OVER), PullOpened, None, None, c.pull_opened),
     *each((S.NEEDS_REVIEW, S.BLOCKED, S.REVIEWING), CheckPassed, None, g.same_head, c.head_checked),
     *each((S.NEEDS_REVIEW, S.REVIEWING), CheckFailed, S.NEEDS_REWORK, g.same_head, c.check_failed, (r.stop, r.show)),
     *each((S.NEEDS_REVIEW, S.REVIEWING), HeadUnchecked, None, g.needs_check, c.unchanged, (r.check_head,)),
-    Row(S.NEEDS_REVIEW, PushRefused, S.NEEDS_REVIEW, g.has_pull, c.unchanged, (r.show,)),
+    Row(S.NEEDS_REVIEW, PushRefused, S.NEEDS_REVIEW, g.has_pull, c.push_undone, (r.show,)),
     Row(S.NEEDS_REVIEW, PushRefused, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
     *each((S.NEEDS_REVIEW, S.NEEDS_REWORK, S.MERGE_READY), HeadMoved, S.NEEDS_REVIEW, g.new_head, c.head_moved, (r.show,)),
     *each((S.REVIEWING, S.REWORKING), HeadMoved, S.NEEDS_REVIEW, g.new_head, c.run_superseded, (r.stop, r.keep, r.show)),
@@ -190,22 +193,25 @@ PULL = (
     Row(S.BLOCKED, HeadMoved, S.BLOCKED, g.new_head, c.head_noted),
     *each((S.NEEDS_REVIEW, S.REVIEWING), ConflictAppeared, None, g.conflict_is_new, c.rebase_begins, (r.rebase,)),
     Row(S.MERGE_READY, ConflictAppeared, S.REVIEWING, g.conflict_is_new, c.rebase_begins, (r.rebase, r.show)),
-    Row(S.REVIEWING, Rebased, S.REVIEWING, g.same_patch, c.rebased),
+    Row(S.REVIEWING, Rebased, S.REVIEWING, g.approval_moves_along, c.rebased),
     *each((S.REVIEWING, S.NEEDS_REVIEW), Rebased, S.NEEDS_REVIEW, None, c.rebased, (r.show,)),
     *each((S.REVIEWING, S.NEEDS_REVIEW), RebaseFailed, S.NEEDS_REWORK, g.same_head, c.sent_back, (r.show,)),
     *each((S.NEEDS_REVIEW, S.REVIEWING, S.MERGE_READY), CiTurnedRed, S.NEEDS_REWORK, g.same_head_and_agent_gone, c.sent_back, (r.show,)),
-    *each((S.NEEDS_REVIEW, S.MERGE_READY, S.BLOCKED, S.ASKED), ChangesRequested, S.NEEDS_REWORK, None, c.sent_back, (r.show,)),
+    *each((S.NEEDS_REVIEW, S.MERGE_READY, S.ASKED), ChangesRequested, S.NEEDS_REWORK, None, c.sent_back, (r.show,)),
+    Row(S.BLOCKED, ChangesRequested, S.NEEDS_REWORK, g.is_new_request, c.sent_back, (r.show,)),
     *each((S.REVIEWING, S.ANSWERING), ChangesRequested, S.NEEDS_REWORK, None, c.sent_back, (r.stop, r.show)),
 )  # fmt: skip
 
 PERSONS_TURN = (
-    *(Row(S.BLOCKED, event, stage, g.resumes_at(stage), c.resumed, (r.show,))
-      for event in (Mentioned, *ASKS)
-      for stage in (S.QUEUED, S.NEEDS_REVIEW, S.NEEDS_REWORK, S.ASKED)),
     Row(S.BLOCKED, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.show,)),
+    *each((S.BLOCKED,), (Mentioned, *ASKS, CommandGiven), S.NEEDS_REVIEW, g.publishing_failed, c.resumed, (r.publish_again, r.show)),
     Row(S.BLOCKED, CommandGiven, S.NEEDS_REVIEW, g.orders_review, c.resumed, (r.show,)),
-    *(Row(S.BLOCKED, CommandGiven, stage, g.resumes_at(stage), c.resumed, (r.show,))
+    *(Row(S.BLOCKED, event, stage, g.resumes_at(stage), c.resumed, (r.show,))
+      for event in (Mentioned, CommandGiven)
       for stage in (S.QUEUED, S.NEEDS_REVIEW, S.NEEDS_REWORK, S.ASKED)),
+    *each((S.BLOCKED,), ASKS, S.NEEDS_REWORK, g.resumes_at(S.NEEDS_REWORK), c.resumed, (r.show,)),
+    *each((S.BLOCKED,), ASKS, S.NEEDS_REVIEW, g.has_pull, c.resumed, (r.show,)),
+    *each((S.BLOCKED,), ASKS, S.QUEUED, None, c.resumed, (r.show,)),
     Row(S.MERGE_READY, Mentioned, S.ASKED, None, c.ask_noted),
     *each((S.MERGE_READY,), ASKS_PULL, S.NEEDS_REVIEW, None, c.requested, (r.show,)),
     Row(S.MERGE_READY, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.show,)),
@@ -221,7 +227,7 @@ ENDS = (
 )  # fmt: skip
 
 SHOWN = tuple(
-    Row(source, StageShown, shown, g.shows(shown), c.adopted, (r.stop,))
+    Row(source, StageShown, shown, g.shows(shown), c.adopted, (r.stop, r.keep))
     for source in S
     for shown in S
     if shown not in {S.NEW, S.ASKED, S.ANSWERING}
@@ -256,7 +262,7 @@ IGNORED: dict[EventType, str] = {
     PushRefused: "nobody waits for it",
     LimitReached: "no run is about to start",
     RunVanished: "no run is expected",
-    EffectRefused: "never begun",
+    EffectRefused: "never begun, over, or said already",
 }
 """What an event means in a stage that has no row for it: nothing, for this reason."""
 
