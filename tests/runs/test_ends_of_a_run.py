@@ -62,8 +62,8 @@ def test_the_silence_limit_ends_a_run_that_says_nothing(any_desk: Desk) -> None:
 
 
 def test_an_agent_that_gives_signs_of_life_is_not_silent(desk: Desk) -> None:
-    desk.silence_s = 1.0
-    desk.shell('for i in 1 2 3 4 5 6; do sleep 0.25; : > "$DISPATCHER_RUN_DIR/out/note-$i"; done')
+    desk.silence_s = 1.5
+    desk.shell('for i in 1 2 3 4 5 6 7 8; do sleep 0.25; : > "$DISPATCHER_RUN_DIR/out/note-$i"; done')
     assert desk.finished().ended_because == "exited"
 
 
@@ -118,12 +118,14 @@ def test_a_daemon_that_left_its_session_and_ignores_term_dies_with_its_agent(any
     until(lambda: not any_desk.living(report.run_id))
 
 
-def test_such_a_daemon_dies_at_the_limit_too(any_desk: Desk) -> None:
-    any_desk.wall_s = 0.6
+def test_such_a_daemon_dies_when_its_run_is_stopped(any_desk: Desk) -> None:
     any_desk.script({"ignore": ["INT", "TERM"]}, DAEMON, {"hang": True})
-    report = any_desk.finished()
-    assert report.ended_because == "timed-out"
-    assert not is_alive(any_desk.folder(report.run_id).checkout / "daemon.pid")
+    run_id = any_desk.started()
+    pid_file = any_desk.folder(run_id).checkout / "daemon.pid"
+    until(pid_file.exists)
+    any_desk.runs.stop(run_id, "the reaper came")
+    assert any_desk.finished(run_id).ended_because == "stopped"
+    assert not is_alive(pid_file)
 
 
 def test_a_daemon_without_any_environment_dies_as_well(any_desk: Desk) -> None:
@@ -138,9 +140,11 @@ def test_a_daemon_without_any_environment_dies_as_well(any_desk: Desk) -> None:
 
 
 def test_work_that_was_cut_off_is_kept(any_desk: Desk) -> None:
-    any_desk.wall_s = 0.5
-    any_desk.script({"write": "half.py", "text": "x"}, {"hang": True})
-    run_id = any_desk.finished().run_id
+    any_desk.script({"write": "half.py", "text": "x"}, {"print": "written"}, {"hang": True})
+    run_id = any_desk.started()
+    until(lambda: "written" in any_desk.log(run_id))
+    any_desk.runs.stop(run_id, "enough", at_once=True)
+    any_desk.finished(run_id)
     assert "half.py" in any_desk.git(run_id, "show", "--name-only", "HEAD")
 
 
