@@ -4,14 +4,16 @@ The assignment is an addition: replacing the list of assignees would push out a 
 
 Assigning is no lock and a comment has no compare-and-set, so two instances (two machines with one bot account) are kept
 apart like this: each writes its claim into a status comment of its own, never into another's, and reads all of them in
-the answer of that very write. Whoever wrote later sees the earlier claim and lets go; GitHub's clock decides, and in
-the same second the smaller comment id.
+the answer of that very write. Whoever wrote later sees the earlier claim and takes its own out again; GitHub's clock
+decides, and in the same second the smaller comment id. The snapshot then shows the rival's claim and none of ours, and
+`core.claims` says what that means.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from dispatcher.core.claims import CLOCK_SKEW
 from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, RetryLater
 from dispatcher.core.markers import ClaimNote, render_claim_marker, render_status_marker, seal
 from dispatcher.core.model import ClaimMarker, Item, ItemKey, Snapshot
@@ -27,10 +29,6 @@ from dispatcher.ports import ClaimOrder, Clock
 LOG = logging.getLogger(__name__)
 
 
-class RivalWon(ClaimLost):
-    """Another instance of the same bot account has the claim: the assignment is its, and stays."""
-
-
 @dataclass(slots=True)
 class Claimer:
     """Claims items for one instance."""
@@ -39,31 +37,52 @@ class Claimer:
     clock: Clock
 
     def claim(self, order: ClaimOrder) -> Snapshot:
-        """Assign, write, read back; raises ClaimLost and takes back what it did when somebody else has the item."""
+        """Assign, write, read back. Raises ClaimLost, having taken back what it did, when a person has the item or it was
+        closed; a rival instance shows in the snapshot, which then has no marker of ours.
+        """
         known = self.writer.know(order.item)
-        self._refuse_rival_that_is_known(order)
+        if self._sees_rival(order):
+            snapshot = self.writer.reader.fetch_item(order.item)
+            if any(self._is_live_rival(order, marker) for marker in snapshot.markers):
+                return snapshot
+            known = self.writer.know(order.item)
         related = tuple(item.key for item in self.writer.related(order.item))
         with self.writer.careful(order.item, *related):
-            comment = find_own_status(
-                self.writer.related(order.item), order.instance, order.status_comment_id
-            )
-            written, snapshot = self._write_claim(order, comment, known)
-            try:
-                return self._judge(order, known, written, snapshot)
-            except ClaimLost as lost:
-                self._withdraw(order, written, existed=comment is not None)
-                if not isinstance(lost, RivalWon):
-                    self._unassign(order, known)
-                raise
+            return self._claim(order, known)
 
-    def _refuse_rival_that_is_known(self, order: ClaimOrder) -> None:
-        """Another instance's live claim is reason enough not to write anything."""
-        for item in self.writer.related(order.item):
-            for comment in item.comments:
-                claim = comment.notes.claim
-                if claim and claim.instance != order.instance and claim.expires_at > self.clock.now():
-                    self.writer.memory.forget(item.key)
-                    raise RivalWon(f"{claim.instance} has claimed it until {claim.expires_at:%H:%M} UTC")
+    def _claim(self, order: ClaimOrder, known: KnownItem) -> Snapshot:
+        related = self.writer.related(order.item)
+        comment = find_own_status(related, order.instance, order.status_comment_id)
+        written, snapshot = self._write_claim(order, comment, known)
+        mine = self._my_marker(order, written)
+        others = tuple(marker for marker in snapshot.markers if marker.comment_id != mine.comment_id)
+        try:
+            self._check_item(order, known, snapshot)
+        except ClaimLost:
+            self._withdraw(order, written, existed=comment is not None)
+            self._unassign(order, known)
+            raise
+        if any(self._came_first(order, rival, mine) for rival in others):
+            self._withdraw(order, written, existed=comment is not None)
+            self.writer.memory.forget(*(item.key for item in related))
+            return replace(snapshot, markers=others, status_comment_id=comment.id if comment else None)
+        return replace(snapshot, markers=(*others, mine), status_comment_id=mine.comment_id)
+
+    def _sees_rival(self, order: ClaimOrder) -> bool:
+        """Another instance's live claim is reason enough to look again before anything is written."""
+        claims = (c.notes.claim for item in self.writer.related(order.item) for c in item.comments)
+        return any(
+            claim.instance != order.instance and claim.expires_at + CLOCK_SKEW > self.clock.now()
+            for claim in claims
+            if claim
+        )
+
+    def _is_live_rival(self, order: ClaimOrder, marker: ClaimMarker) -> bool:
+        return marker.instance != order.instance and marker.expires_at + CLOCK_SKEW > self.clock.now()
+
+    def _came_first(self, order: ClaimOrder, rival: ClaimMarker, mine: ClaimMarker) -> bool:
+        is_older = (rival.created_at, rival.comment_id) < (mine.created_at, mine.comment_id)
+        return is_older and self._is_live_rival(order, rival)
 
     def _unassign(self, order: ClaimOrder, known: KnownItem) -> None:
         """Take the assignment back that this claim made."""
@@ -131,23 +150,17 @@ class Claimer:
 
     # -- reading back --
 
-    def _judge(self, order: ClaimOrder, known: KnownItem, written: Node, snapshot: Snapshot) -> Snapshot:
+    def _check_item(self, order: ClaimOrder, known: KnownItem, snapshot: Snapshot) -> None:
+        """Raises ClaimLost when the item is not as it was, or GitHub did not assign the bot."""
         bot = self.writer.reader.identity()
         item = _item_of(snapshot, order.item)
-        if item is None or not item.is_open:
+        if item is None or (known.is_open and not item.is_open):
             raise ClaimLost("it was closed")
-        if not any(person.id == bot.id for person in item.assignees):
-            raise ClaimLost(f"GitHub did not assign {bot.login}: does the account have write access?")
         for person in item.assignees:
             if person.id != bot.id and not known.has_assignee(person.login):
                 raise ClaimLost(f"{person.login} was assigned to it")
-        mine = self._my_marker(order, written)
-        for rival in snapshot.markers:
-            is_older = (rival.created_at, rival.comment_id) < (mine.created_at, mine.comment_id)
-            if rival.instance != order.instance and rival.expires_at > self.clock.now() and is_older:
-                raise RivalWon(f"{rival.instance} claimed it first")
-        others = tuple(marker for marker in snapshot.markers if marker.comment_id != mine.comment_id)
-        return replace(snapshot, markers=(*others, mine), status_comment_id=mine.comment_id)
+        if not any(person.id == bot.id for person in item.assignees):
+            raise ClaimLost(f"GitHub did not assign {bot.login}: does the account have write access?")
 
     def _my_marker(self, order: ClaimOrder, written: Node) -> ClaimMarker:
         return ClaimMarker(

@@ -186,6 +186,10 @@ class GitHubForge:
         """Create the labels that are missing; returns their names."""
         return self._writer.create_labels(repo)
 
+    def missing_labels(self, repo: Repo) -> tuple[str, ...]:
+        """The names of ours that the repository lacks."""
+        return self._writer.missing_labels(repo)
+
 
 def _owners(repos: Sequence[Repo]) -> tuple[str, ...]:
     return tuple(sorted({repo.full_name.partition("/")[0] for repo in repos}))

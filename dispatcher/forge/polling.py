@@ -216,4 +216,4 @@ def _http_date(text: str) -> datetime | None:
 
 
 def _seconds(text: str, default: float) -> float:
-    return float(text) if text.isdecimal() and text.isascii() else default
+    return max(1.0, float(text)) if text.isdecimal() and text.isascii() else default

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from dispatcher.core.errors import Gone, NeedsPerson, RetryLater
+from dispatcher.core.errors import NeedsPerson, RetryLater
 from dispatcher.core.markers import render_key_marker, seal
 from dispatcher.core.model import Finding, ItemKey
 from dispatcher.forge.client import Connection
@@ -19,6 +19,7 @@ from dispatcher.forge.wire import Node
 from dispatcher.ports import OpenedPull, PullOrder, Repo, ReviewOrder, Written
 
 LOG = logging.getLogger(__name__)
+_LABEL_PAGES = 50
 
 
 @dataclass(slots=True)
@@ -217,15 +218,25 @@ class Writer:
     def create_labels(self, repo: Repo) -> tuple[str, ...]:
         """Create the labels that are missing; returns their names."""
         names = repo.rules.labels
-        colours = dict(names.colours)
-        wanted = {getattr(names, field): colour for field, colour in colours.items()}
-        wanted |= {name: "ededed" for name in names.ours if name not in wanted}
-        created = [
-            name
-            for name, colour in sorted(wanted.items())
-            if not self._has_label(repo.id, name) and self.create_label(repo.id, name, colour)
-        ]
-        return tuple(created)
+        colours = {getattr(names, field): colour for field, colour in names.colours}
+        missing = self.missing_labels(repo)
+        return tuple(
+            name for name in missing if self.create_label(repo.id, name, colours.get(name, "ededed"))
+        )
+
+    def missing_labels(self, repo: Repo) -> tuple[str, ...]:
+        """The names of ours that the repository lacks."""
+        there: set[str] = set()
+        page, link = 1, 'rel="next"'
+        while 'rel="next"' in link and page <= _LABEL_PAGES:
+            answer = self.connection.get(
+                f"/repositories/{repo.id}/labels", {"per_page": "100", "page": str(page)}
+            )
+            for label in answer.nodes:
+                there.add(label.text("name").lower())
+                self.memory.keep_label(repo.id, label.text("name"), label.text("node_id"))
+            page, link = page + 1, answer.headers.get("link", "")
+        return tuple(sorted(name for name in repo.rules.labels.ours if name.lower() not in there))
 
     def create_label(self, repo_id: int, name: str, colour: str = "ededed") -> bool:
         """Create one label; False when it was there already."""
@@ -239,19 +250,15 @@ class Writer:
         except Refused as error:
             if not error.mentions("already_exists"):
                 raise
-            self._has_label(repo_id, name)
+            self._look_up_label(repo_id, name)
             return False
         _assert_id(answer, "label")
         self.memory.keep_label(repo_id, name, answer.text("node_id"))
         return True
 
-    def _has_label(self, repo_id: int, name: str) -> bool:
-        try:
-            label = self.connection.get(f"/repositories/{repo_id}/labels/{quote(name, safe='')}").node
-        except Gone:
-            return False
+    def _look_up_label(self, repo_id: int, name: str) -> None:
+        label = self.connection.get(f"/repositories/{repo_id}/labels/{quote(name, safe='')}").node
         self.memory.keep_label(repo_id, label.text("name"), label.text("node_id"))
-        return True
 
     def _written(self, known: KnownItem, key: str, at: datetime) -> Written:
         newest = max(known.updated_at, at)

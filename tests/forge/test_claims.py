@@ -2,8 +2,10 @@
 
 import pytest
 
+from dispatcher.core.claims import rival
 from dispatcher.core.errors import ClaimLost, NeedsPerson, RetryLater
 from dispatcher.core.markers import parse_markers
+from dispatcher.ports import ItemOrder, StageOrder
 from dispatcher.simulator.faults import Fault, What
 
 SHOP = "acme/shop"
@@ -104,8 +106,10 @@ def test_of_two_instances_the_earlier_one_wins_and_the_later_leaves_no_trace(off
     there.fetch_snapshot(office.repo, office.task(number))
     office.forge.claim(office.claim_order(number))
     office.clock.passes(1)
-    with pytest.raises(ClaimLost, match="here claimed it first"):
-        there.claim(office.claim_order(number, instance="there", run="run-x"))
+    snapshot = there.claim(office.claim_order(number, instance="there", run="run-x"))
+    assert [marker.instance for marker in snapshot.markers] == ["here"]
+    assert rival(snapshot, "there", office.clock.now()).run_id == "run-1"
+    assert snapshot.status_comment_id is None
     assert len(office.bodies(number)) == 1
     assert office.box.scene.assignees(SHOP, number) == ["bot"]
 
@@ -116,8 +120,24 @@ def test_in_the_same_second_the_smaller_comment_id_wins(office):
     there.fetch_repos([office.repo.rules])
     there.fetch_snapshot(office.repo, office.task(number))
     office.forge.claim(office.claim_order(number))
-    with pytest.raises(ClaimLost):
-        there.claim(office.claim_order(number, instance="there", run="run-x"))
+    snapshot = there.claim(office.claim_order(number, instance="there", run="run-x"))
+    assert [marker.instance for marker in snapshot.markers] == ["here"]
+
+
+def test_an_older_status_comment_does_not_outrank_a_running_claim(office):
+    number = office.issue()
+    office.forge.claim(office.claim_order(number))
+    office.clock.passes(10)
+    here = ItemOrder(office.key(number), unassign=("bot",))
+    office.forge.show_stage(StageOrder(SHOP, here, None, "Waiting.", here.key, None))
+    there = office.start(instance="there")
+    there.fetch_repos([office.repo.rules])
+    there.claim(office.claim_order(number, instance="there", run="run-x"))
+    office.clock.passes(10)
+    snapshot = office.forge.claim(office.claim_order(number, run="run-2"))  # from what it remembers
+    assert [marker.run_id for marker in snapshot.markers] == ["run-x"]
+    assert parse_markers(office.bodies(number)[0]).claim is None
+    assert office.box.scene.assignees(SHOP, number) == ["bot"]
 
 
 def test_a_live_claim_that_is_known_stops_a_rival_before_it_writes(office):
@@ -126,9 +146,30 @@ def test_a_live_claim_that_is_known_stops_a_rival_before_it_writes(office):
     there = office.start(instance="there")
     there.fetch_repos([office.repo.rules])
     there.fetch_snapshot(office.repo, office.task(number))
-    with office.box.watching() as seen, pytest.raises(ClaimLost, match="here has claimed it"):
-        there.claim(office.claim_order(number, instance="there"))
-    assert seen == []
+    with office.box.watching() as seen:
+        snapshot = there.claim(office.claim_order(number, instance="there"))
+    assert [marker.instance for marker in snapshot.markers] == ["here"]
+    assert len(seen) == 1
+    assert len(office.bodies(number)) == 1
+
+
+def test_a_rival_that_has_let_go_meanwhile_is_no_obstacle(office):
+    number = office.issue()
+    office.forge.claim(office.claim_order(number))
+    there = office.start(instance="there")
+    there.fetch_repos([office.repo.rules])
+    there.fetch_snapshot(office.repo, office.task(number))
+    here = ItemOrder(office.key(number), unassign=("bot",))
+    office.forge.show_stage(StageOrder(SHOP, here, None, "Waiting.", here.key, None))
+    snapshot = there.claim(office.claim_order(number, instance="there", run="run-x"))
+    assert [marker.run_id for marker in snapshot.markers] == ["run-x"]
+
+
+def test_a_question_on_a_closed_item_can_be_claimed_and_answered(office):
+    number = office.issue()
+    office.ann.close(SHOP, number)
+    office.look_at(number)
+    assert office.forge.claim(office.claim_order(number)).markers[0].run_id == "run-1"
 
 
 def test_a_claim_that_ran_out_stands_in_nobodys_way(office):

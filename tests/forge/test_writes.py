@@ -234,6 +234,7 @@ def test_missing_labels_are_created_and_named(office):
     assert office.forge.create_labels(repo) == ()
     office.box.scene.add_repo("acme/tools", collaborators={"bot": "write"})
     (tools,) = office.watch("acme/tools")
+    assert "bot" in office.forge.missing_labels(tools)
     assert set(office.forge.create_labels(tools)) == {
         "bot",
         "needs-review",
@@ -241,4 +242,8 @@ def test_missing_labels_are_created_and_named(office):
         "merge-ready",
         "needs-human",
     }
-    assert office.forge.create_labels(tools) == ()
+    assert office.forge.create_labels(tools) == office.forge.missing_labels(tools) == ()
+    world = office.box.world
+    assert {label.color for label in world.repo("acme/tools").labels.values() if label.name == "bot"} == {
+        "5319e7"
+    }
