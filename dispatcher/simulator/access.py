@@ -116,5 +116,4 @@ def association(world: World, repo: Repo, account_id: int) -> str:
         return "MEMBER"
     if account_id in repo.collaborators:
         return "COLLABORATOR"
-    merged = (i for i in repo.issues.values() if i.pull is not None and i.pull.merged_at is not None)
-    return "CONTRIBUTOR" if any(issue.author_id == account_id for issue in merged) else "NONE"
+    return "CONTRIBUTOR" if account_id in repo.contributor_ids else "NONE"

@@ -14,7 +14,7 @@ from dispatcher.simulator.access import Caller
 from dispatcher.simulator.faults import Faults
 from dispatcher.simulator.frontdoor import FrontDoor, Logged
 from dispatcher.simulator.git_port import GitStore, Writing
-from dispatcher.simulator.git_store import BareGit
+from dispatcher.simulator.git_store import BareGit, branch_of
 from dispatcher.simulator.memory_git import MemoryGit
 from dispatcher.simulator.model import (
     LEVELS,
@@ -136,7 +136,8 @@ class Scene:
         with self.world.lock:
             owner = self.world.find_account(owner_login) or self.add_org(owner_login)
             history = folder if folder is not None and (folder / ".git").exists() else None
-            branch = "main" if history is None else _checked_out(history)
+            current = None if history is None else branch_of(history)
+            branch = current or "main"
             repo = repos.create_repo(self.world, owner, name, private=private, default_branch=branch)
             self.world.git.create(repo.id, branch)
             repo.collaborators = {
@@ -144,7 +145,7 @@ class Scene:
             }
             repo.team_levels = {slug: LEVELS[word] for slug, word in (teams or {}).items()}
             if history is not None and isinstance(self.world.git, BareGit):
-                self.world.git.load(repo.id, history)
+                self.world.git.load(repo.id, history, None if current else branch)
             else:
                 self._first_commit(
                     repo, _files_in(folder) if folder is not None else files or {"README.md": name}
@@ -302,11 +303,6 @@ def caller_of(world: World, token: str) -> Caller:
     """Say who a token belongs to, for an in-memory forge that calls the rules itself."""
     found = world.tokens[token]
     return Caller(world.accounts[found.account_id], found)
-
-
-def _checked_out(folder: Path) -> str:
-    head = (folder / ".git" / "HEAD").read_text().strip()
-    return head.removeprefix("ref: refs/heads/") if head.startswith("ref: ") else "main"
 
 
 def _files_in(folder: Path) -> dict[str, bytes | str]:

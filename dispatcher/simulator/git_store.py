@@ -34,6 +34,18 @@ _LIST_FORMAT = "%H%x00%T%x00%P%x00%an%x00%ae%x00%at%x00%B%x01"
 _STATUS_WORDS = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 
 
+def branch_of(folder: Path) -> str | None:
+    """Name the branch that a person has checked out in a folder; None for a detached HEAD."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), "symbolic-ref", "-q", "--short", "HEAD"],
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout.decode().strip() or None
+
+
 class GitFailed(RuntimeError):
     """A git command of the simulator failed; the text holds the command and what git said."""
 
@@ -88,10 +100,18 @@ class BareGit:
         self.create(key, head)
         self.load(key, self.path(source))
 
-    def load(self, key: int, source: Path) -> None:
-        """Copy all branches and tags of a repository on disk."""
-        self._run(key, "fetch", "-q", str(source), "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+    def load(self, key: int, source: Path, checked_out: str | None = None) -> None:
+        """Copy all branches and tags of a repository on disk; `checked_out` names the branch that a detached HEAD becomes.
+
+        Raises GitFailed when the source holds no commit.
+        """
+        fetch = ("fetch", "-q", "--update-shallow", str(source.resolve()))
+        self._run(key, *fetch, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        if checked_out is not None:
+            self._run(key, *fetch, f"+HEAD:refs/heads/{checked_out}")
         self.forget_refs(key)
+        if not self.refs(key):
+            raise GitFailed(f"{source} is a git repository without any commit")
 
     def delete(self, key: int) -> None:
         """Remove a repository."""

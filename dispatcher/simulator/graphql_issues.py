@@ -27,7 +27,7 @@ from dispatcher.simulator.graphql_nodes import (
     find_node,
     type_name,
 )
-from dispatcher.simulator.issues import open_blockers
+from dispatcher.simulator.issues import count_dependencies
 from dispatcher.simulator.model import Account, AccountKind, EventKind, Issue, Level, Repo
 from dispatcher.simulator.render import account_node_id, issue_node_id
 from dispatcher.simulator.searching import search_issues
@@ -188,13 +188,8 @@ def _participants(issue: Issue, at: At, asked: Arguments) -> list[Account]:
 
 
 def _dependencies(issue: Issue, at: At, asked: Arguments) -> dict[str, int]:
-    blocked = [other for other in repo_of(at, issue).issues.values() if issue.id in other.blocked_by]
-    return {
-        "blockedBy": open_blockers(at.world, issue),
-        "totalBlockedBy": len(issue.blocked_by),
-        "blocking": sum(1 for other in blocked if other.is_open),
-        "totalBlocking": len(blocked),
-    }
+    names = ("blockedBy", "totalBlockedBy", "blocking", "totalBlocking")
+    return dict(zip(names, count_dependencies(at.world, issue), strict=True))
 
 
 def _blockers(issue: Issue, at: At, asked: Arguments) -> list[Issue]:

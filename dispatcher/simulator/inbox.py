@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from dispatcher.simulator.access import Caller, level_of
@@ -76,12 +76,10 @@ def _deliver(world: World, issue: Issue, account_id: int, reason: Reason, commen
         faults.double -= 1
         copies = 2
     threads = world.inbox.setdefault(account_id, {})
-    found = [t for t in threads.values() if (t.repo_id, t.number) == (issue.repo_id, issue.number)]
+    found = threads.setdefault((issue.repo_id, issue.number), [])
     now = world.now()
     while len(found) < copies:
-        fresh = InboxThread(world.new_id(), account_id, issue.repo_id, issue.number, reason, now, now)
-        threads[fresh.id] = fresh
-        found.append(fresh)
+        found.append(InboxThread(world.new_id(), account_id, issue.repo_id, issue.number, reason, now, now))
     for thread in found[:copies]:
         thread.reason = reason if reason in _PERSONAL else thread.reason
         thread.unread, thread.updated_at = True, now
@@ -89,11 +87,16 @@ def _deliver(world: World, issue: Issue, account_id: int, reason: Reason, commen
         thread.latest_comment_id = comment_id or thread.latest_comment_id
 
 
+def every_thread(world: World, account_id: int) -> Iterator[InboxThread]:
+    """Walk over a person's threads, those that do not show yet included."""
+    return (thread for found in world.inbox.get(account_id, {}).values() for thread in found)
+
+
 def fetch_threads(world: World, account: Account) -> list[InboxThread]:
     """List what shows in a person's inbox now, newest first."""
     settle(world)
     now = world.now()
-    shown = [t for t in world.inbox.get(account.id, {}).values() if t.visible_at <= now]
+    shown = [t for t in every_thread(world, account.id) if t.visible_at <= now]
     return sorted(shown, key=lambda t: (t.updated_at, t.id), reverse=True)
 
 
@@ -103,7 +106,7 @@ def mark_read(world: World, caller: Caller, until: datetime) -> bool:
     if delay_s is not None:
         world.read_later.append((world.now() + timedelta(seconds=delay_s), caller.account.id, until))
         return False
-    _read(world, world.inbox.get(caller.account.id, {}).values(), until)
+    _read(world, every_thread(world, caller.account.id), until)
     return True
 
 
@@ -119,4 +122,4 @@ def settle(world: World) -> None:
     due = [job for job in world.read_later if job[0] <= now]
     world.read_later = [job for job in world.read_later if job[0] > now]
     for _, account_id, until in due:
-        _read(world, world.inbox.get(account_id, {}).values(), until)
+        _read(world, every_thread(world, account_id), until)

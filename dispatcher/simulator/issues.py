@@ -309,6 +309,7 @@ def block(world: World, caller: Caller, issue: Issue, blocker: Issue) -> None:
     require_write(world, caller, world.repos[issue.repo_id], "issues", Level.TRIAGE)
     if blocker.id not in issue.blocked_by:
         issue.blocked_by.append(blocker.id)
+        blocker.blocking.append(issue.id)
         world.note(issue, EventKind.BLOCKED_BY_ADDED, caller.account.id).subject_id = blocker.id
 
 
@@ -317,13 +318,23 @@ def unblock(world: World, caller: Caller, issue: Issue, blocker: Issue) -> None:
     require_write(world, caller, world.repos[issue.repo_id], "issues", Level.TRIAGE)
     if blocker.id in issue.blocked_by:
         issue.blocked_by.remove(blocker.id)
+        blocker.blocking.remove(issue.id)
         world.note(issue, EventKind.BLOCKED_BY_REMOVED, caller.account.id).subject_id = blocker.id
 
 
-def open_blockers(world: World, issue: Issue) -> int:
-    """Count the blockers that are still open."""
-    found = (world.issue_by_id(issue_id) for issue_id in issue.blocked_by)
-    return sum(1 for blocker in found if blocker is not None and blocker.is_open)
+def count_dependencies(world: World, issue: Issue) -> tuple[int, int, int, int]:
+    """Count (open blockers, all blockers, open issues that wait for this one, all of them)."""
+    blockers, waiting = _known(world, issue.blocked_by), _known(world, issue.blocking)
+    return _open(blockers), len(blockers), _open(waiting), len(waiting)
+
+
+def _known(world: World, issue_ids: list[int]) -> list[Issue]:
+    found = (world.issue_by_id(issue_id) for issue_id in issue_ids)
+    return [issue for issue in found if issue is not None]
+
+
+def _open(found: list[Issue]) -> int:
+    return sum(1 for issue in found if issue.is_open)
 
 
 def _without(called: dict[int, Reason], account_id: int) -> dict[int, Reason]:

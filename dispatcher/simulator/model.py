@@ -253,6 +253,7 @@ class Issue:
     comments: list[Comment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     blocked_by: list[int] = field(default_factory=list)
+    blocking: list[int] = field(default_factory=list)
     subscribers: dict[int, Reason] = field(default_factory=dict)
     pull: Pull | None = None
     locked: bool = False
@@ -317,6 +318,7 @@ class Repo:
     collaborators: dict[int, Level] = field(default_factory=dict)
     team_levels: dict[str, Level] = field(default_factory=dict)
     watcher_ids: set[int] = field(default_factory=set)
+    contributor_ids: set[int] = field(default_factory=set)
     labels: dict[str, Label] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     last_number: int = 0

@@ -310,6 +310,7 @@ def _finish(world: World, issue: Issue, actor: Account, sha: str) -> None:
     event = world.note(issue, EventKind.MERGED, actor.id)
     event.sha = sha
     pull.merged_at, pull.merged_by, pull.merge_sha = event.at, actor.id, sha
+    repo.contributor_ids.add(issue.author_id)
     close_unchecked(world, issue, actor, "completed")
     world.subscribe(issue, actor.id, Reason.STATE_CHANGE)
     inbox.tell(world, issue, actor)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dispatcher.simulator.access import area_of, association, level_of
 from dispatcher.simulator.exchange import Json, stamp
-from dispatcher.simulator.issues import open_blockers
+from dispatcher.simulator.issues import count_dependencies
 from dispatcher.simulator.model import (
     Account,
     AccountKind,
@@ -82,6 +82,7 @@ class Render:
     api: str
     web: str
     reader: Account
+    _repos: dict[int, Json] = field(default_factory=dict)
 
     # -- addresses -----------------------------------------------------------------------------------------------
 
@@ -178,7 +179,12 @@ class Render:
         }
 
     def repo(self, repo: Repo) -> Json:
-        """Render a repository as lists and other objects hold it."""
+        """Render a repository as lists and other objects hold it; once, however many issues embed it."""
+        if repo.id not in self._repos:
+            self._repos[repo.id] = self._repo(repo)
+        return self._repos[repo.id]
+
+    def _repo(self, repo: Repo) -> Json:
         level = level_of(self.world, self.reader, repo)
         page = self.repo_page(repo)
         open_count = sum(1 for issue in repo.issues.values() if issue.is_open)
@@ -314,13 +320,8 @@ class Render:
         return shown
 
     def _dependencies(self, issue: Issue) -> Json:
-        blocking = [i for i in self.world.repos[issue.repo_id].issues.values() if issue.id in i.blocked_by]
-        return {
-            "blocked_by": open_blockers(self.world, issue),
-            "total_blocked_by": len(issue.blocked_by),
-            "blocking": sum(1 for blocked in blocking if blocked.is_open),
-            "total_blocking": len(blocking),
-        }
+        names = ("blocked_by", "total_blocked_by", "blocking", "total_blocking")
+        return dict(zip(names, count_dependencies(self.world, issue), strict=True))
 
     @staticmethod
     def reactions(url: str) -> Json:

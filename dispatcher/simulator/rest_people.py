@@ -223,7 +223,9 @@ def mark_notifications(call: Call) -> Answer:
 
 def _thread(call: Call) -> InboxThread:
     _refuse_without_inbox(call)
-    thread = call.world.inbox.get(call.caller.account.id, {}).get(int(call.args["thread_id"]))
+    wanted = int(call.args["thread_id"])
+    threads = inbox.every_thread(call.world, call.caller.account.id)
+    thread = next((thread for thread in threads if thread.id == wanted), None)
     if thread is None:
         raise NotFound
     return thread

@@ -67,7 +67,7 @@ class InboxFaults:
 
 @dataclass(slots=True)
 class World:
-    """Everything that the forge remembers."""
+    """Everything that the forge remembers; inboxes by account, then by (repository, number)."""
 
     clock: Clock
     git: GitStore
@@ -77,7 +77,7 @@ class World:
     accounts: dict[int, Account] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     repos: dict[int, Repo] = field(default_factory=dict)
-    inbox: dict[int, dict[int, InboxThread]] = field(default_factory=dict)
+    inbox: dict[int, dict[tuple[int, int], list[InboxThread]]] = field(default_factory=dict)
     read_later: list[tuple[datetime, int, datetime]] = field(default_factory=list)
     _logins: dict[str, int] = field(default_factory=dict)
     _names: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -168,8 +168,8 @@ class World:
         del self.repos[repo.id]
         del self._names[repo.owner_id, repo.name.lower()]
         for threads in self.inbox.values():
-            for thread in [t for t in threads.values() if t.repo_id == repo.id]:
-                del threads[thread.id]
+            for place in [place for place in threads if place[0] == repo.id]:
+                del threads[place]
         self.git.delete(repo.id)
 
     # -- issues --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.simulator import GitHubBox
+from dispatcher.simulator.git_store import GitFailed
 from tests.simulator.conftest import REPO
 
 
@@ -166,6 +167,26 @@ def test_a_repository_made_from_a_clone_keeps_its_history(street, git, checkout)
     repo = street.scene.world.repo("alice/copy")
     assert repo.default_branch == "trunk"
     assert street.scene.head("alice/copy", "trunk") == git("rev-parse", "trunk", cwd=checkout).stdout.strip()
+
+
+def test_a_repository_made_from_a_worktree_or_a_detached_head_has_its_commit(street, git, checkout, tmp_path):
+    git("worktree", "add", "-q", "--detach", tmp_path / "tree", cwd=checkout)
+    street.scene.add_repo("alice/detached", folder=tmp_path / "tree")
+    assert street.scene.read_file("alice/detached", "README.md") == b"# Shop\n"
+
+
+def test_a_repository_made_from_a_shallow_clone_can_be_cloned(street, git, checkout, tmp_path):
+    commit(git, checkout, "main")
+    assert git("clone", "-q", "--depth=1", f"file://{checkout}", tmp_path / "shallow").returncode == 0
+    street.scene.add_repo("alice/shallow", folder=tmp_path / "shallow")
+    again = git("clone", "-q", street.box.clone_url("alice/shallow"), tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_folder_without_commits_is_refused_by_name(street, git, tmp_path):
+    git("init", "-q", tmp_path / "empty")
+    with pytest.raises(GitFailed, match="without any commit"):
+        street.scene.add_repo("alice/empty", folder=tmp_path / "empty")
 
 
 def test_a_repository_made_from_a_plain_folder_has_its_files(street, tmp_path):
