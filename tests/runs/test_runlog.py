@@ -33,7 +33,7 @@ def test_a_long_log_keeps_both_ends_and_says_what_is_missing(tmp_path: Path, siz
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
-@settings(derandomize=True, database=None)
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
 @given(chunks=st.lists(st.binary(max_size=40)), cap_bytes=st.integers(2, 60))
 def test_whatever_is_printed_the_ends_are_right(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], cap_bytes: int

@@ -10,7 +10,7 @@ from dispatcher.core.errors import BadConfig
 from dispatcher.runs.quoting import clean, quote_block, quote_inline
 from dispatcher.runs.template import parse_template
 
-SETTLED = settings(derandomize=True, database=None)
+SETTLED = settings(derandomize=True, database=None, deadline=None)
 KNOWN = ("title", "told", "empty")
 VALUES = {"title": "Sort {{ told }} {{# told }}", "told": "a point", "empty": "  "}
 
