@@ -1,13 +1,18 @@
 """An office with a real HTTP GitHub in a box, a clock that the test owns, and a forge that belongs to the bot."""
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
 from dispatcher.core.model import Finding, ItemKey, Snapshot, Task
 from dispatcher.core.rules import RepoRules
+from dispatcher.forge.client import Connection
 from dispatcher.forge.credentials import Secret
 from dispatcher.forge.github_forge import GitHubForge
 from dispatcher.ports import ClaimOrder, Repo, ReviewOrder
@@ -15,6 +20,7 @@ from dispatcher.simulator.box import GitHubBox
 from dispatcher.simulator.world import Settings
 
 SHOP = "acme/shop"
+TOKEN = "ghp_0123456789abcdefghijABCDEF"
 
 
 @dataclass
@@ -143,3 +149,72 @@ def office(box, clock) -> Iterator[Office]:
     yield office
     for forge in office.forges:
         forge.close()
+
+
+class Script:
+    """A server that gives the prepared answers one after the other, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, str], object]] = []
+        self.asked: list[tuple[str, str, str]] = []
+
+    def says(self, status: int, body: object = None, **headers: str) -> "Script":
+        self.answers.append((status, {k.replace("_", "-"): v for k, v in headers.items()}, body))
+        return self
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[str]:
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            script.asked.append((self.command, self.path, self.rfile.read(length).decode()))
+            status, headers, body = script.answers.pop(0)
+            text = (
+                b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            )
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _answer  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def line(script, clock) -> Iterator[Connection]:
+    with serving(script) as url:
+        connection = Connection(url, Secret(TOKEN), clock, write_pause_s=1.0, timeout_s=10)
+        yield connection
+        connection.close()
+
+
+@pytest.fixture
+def closed_door() -> str:
+    """An address where nobody listens any more."""
+    with serving(Script()) as url:
+        pass
+    return url

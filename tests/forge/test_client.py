@@ -1,11 +1,5 @@
 """The connection: what is repeated and what is not, what each refusal becomes, and what is counted."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-
 import pytest
 
 from dispatcher.core.errors import BadCredential, Gone, NeedsPerson, QuotaSpent, RetryLater
@@ -16,67 +10,6 @@ from dispatcher.simulator.faults import Fault, What
 
 SHOP = "acme/shop"
 TOKEN = "ghp_0123456789abcdefghijABCDEF"
-
-
-class Script:
-    """A server that gives the prepared answers one after the other, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str], object]] = []
-        self.asked: list[tuple[str, str, str]] = []
-
-    def says(self, status: int, body: object = None, **headers: str) -> "Script":
-        self.answers.append((status, {k.replace("_", "-"): v for k, v in headers.items()}, body))
-        return self
-
-
-@contextmanager
-def _serving(script: Script) -> Iterator[str]:
-    class Door(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            script.asked.append((self.command, self.path, self.rfile.read(length).decode()))
-            status, headers, body = script.answers.pop(0)
-            text = (
-                b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-            )
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _answer  # noqa: N815
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def script() -> Script:
-    return Script()
-
-
-@pytest.fixture
-def line(script, clock) -> Iterator[Connection]:
-    with _serving(script) as url:
-        connection = Connection(url, Secret(TOKEN), clock, write_pause_s=1.0, timeout_s=10)
-        yield connection
-        connection.close()
 
 
 # ---------------------------------------------------------------- repeating
@@ -131,10 +64,8 @@ def test_a_dropped_connection_is_repeated_for_reads_only(office):
     assert fault.hits == 1
 
 
-def test_nobody_listening_is_for_later_and_shows_no_token(clock):
-    with _serving(Script()) as url:
-        pass
-    connection = Connection(url, Secret(TOKEN), clock, write_pause_s=0, timeout_s=5)
+def test_nobody_listening_is_for_later_and_shows_no_token(clock, closed_door):
+    connection = Connection(closed_door, Secret(TOKEN), clock, write_pause_s=0, timeout_s=5)
     with pytest.raises(RetryLater) as caught:
         connection.get("/x")
     assert TOKEN not in str(caught.value)

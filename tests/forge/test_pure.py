@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dispatcher.core.errors import BadCredential, QuotaSpent
 from dispatcher.core.model import Finding, HoldKind
-from dispatcher.forge.credentials import Secret, TokenSources, find_token, redact
+from dispatcher.forge.credentials import Secret, TokenSources, ask_gh, find_token, redact
 from dispatcher.forge.diff import parse_new_lines, split_findings
 from dispatcher.forge.gate import Gate
 
@@ -120,6 +120,22 @@ def test_a_token_file_that_is_missing_or_a_folder_is_named(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(BadCredential, match="cannot be read"):
             find_token(sources(path))
+
+
+@pytest.mark.parametrize(
+    ("script", "token"), [("echo gho_from_gh", "gho_from_gh"), ("exit 1", None), ("true", None)]
+)
+def test_gh_is_really_asked(tmp_path, monkeypatch, script, token):
+    program = tmp_path / "gh"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "auth token --hostname ghe.example" ] || exit 9\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert ask_gh("ghe.example") == token
+
+
+def test_no_gh_is_no_token(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ask_gh("github.com") is None
 
 
 def test_no_token_at_all_says_where_it_looked():

@@ -1,0 +1,207 @@
+"""Answers that the simulator does not give: GitHub's half-truths, written down by hand."""
+
+import pytest
+
+from dispatcher.core.errors import Gone, NeedsPerson, QuotaSpent, RetryLater
+from dispatcher.core.model import Finding, ItemKey, Person
+from dispatcher.forge.claims import Claimer
+from dispatcher.forge.known import KnownItem, Memory, Numbers
+from dispatcher.forge.permissions import Permissions
+from dispatcher.forge.refusals import Refused
+from dispatcher.forge.snapshot import Reader
+from dispatcher.forge.stage import StageWriter
+from dispatcher.forge.writes import Writer
+from dispatcher.ports import ClaimOrder, ItemOrder, PullOrder, ReviewOrder, StageOrder
+
+SHOP = "acme/shop"
+KEY = ItemKey(1, 7)
+BOT = Person(9, "bot")
+DIFF = {
+    "files": [{"filename": "app.py", "patch": "@@ -1,2 +1,2 @@\n one\n-two\n+TWO"}, {"filename": "logo.png"}]
+}
+
+
+@pytest.fixture
+def writer(line, clock):
+    """A writer that knows one open pull request, a label and the bot."""
+    memory = Memory()
+    memory.keep_repo(1, SHOP)
+    memory.keep_label(1, "bot", "L_bot")
+    memory.keep_user("bot", "U_bot")
+    memory.keep_user("ann", "U_ann")
+    memory.keep(
+        KnownItem(KEY, "PR_7", is_open=True, labels=(), assignees=(), updated_at=clock.now(), base="main")
+    )
+    memory.keep_numbers(1, Numbers(7))
+    reader = Reader(line, memory, Permissions(line, clock, memory), lambda: BOT)
+    return Writer(line, memory, reader)
+
+
+def review(*findings):
+    return ReviewOrder(KEY, SHOP, "abc", "Two things.", findings, "review-1")
+
+
+def written(clock, **more):
+    return {"id": 5, "submitted_at": clock.now().isoformat(), "created_at": clock.now().isoformat()} | more
+
+
+def graph(**aliases):
+    return {"data": aliases}
+
+
+def failure(alias, kind, message="no"):
+    return {"errors": [{"type": kind, "message": message, "path": [alias]}]}
+
+
+def state(**more):
+    base = {
+        "__typename": "PullRequest",
+        "id": "PR_7",
+        "number": 7,
+        "pullState": "OPEN",
+        "updatedAt": "2026-11-21T09:00:05Z",
+    }
+    return base | {"labels": {"nodes": []}, "assignees": {"nodes": []}} | more
+
+
+def stage(**order):
+    return StageOrder(SHOP, None, ItemOrder(KEY, **order), "", KEY, None)
+
+
+# ---------------------------------------------------------------- reviews
+
+
+def test_when_github_refuses_a_line_everything_is_posted_in_the_body(script, line, clock, writer):
+    script.says(200, DIFF).says(422, {"message": "line must be part of the diff"}).says(200, []).says(
+        200, written(clock)
+    )
+    writer.post_review(review(Finding("why?", "minor", "app.py", 2)))
+    assert [method for method, _, _ in script.asked] == ["GET", "POST", "GET", "POST"]
+    assert '"comments": []' in script.asked[-1][2]
+    assert "`app.py:2` **minor**: why?" in script.asked[-1][2]
+
+
+def test_a_review_that_github_refuses_without_lines_is_a_persons_matter(script, writer):
+    script.says(422, {"message": "commit is not part of the pull request"}).says(200, [])
+    with pytest.raises(Refused, match="not part"):
+        writer.post_review(review())
+    assert writer.memory.items == {}
+
+
+def test_a_pending_review_of_ours_is_deleted_and_a_strangers_is_not(script, writer, clock):
+    pending = [
+        {"id": 3, "state": "PENDING", "user": {"id": 8}},
+        {"id": 4, "state": "PENDING", "user": {"id": 9}},
+    ]
+    script.says(200, DIFF).says(422, {"message": "pending"}).says(200, pending).says(200, {}).says(
+        422, {"message": "bad line"}
+    )
+    script.says(200, written(clock))
+    writer.post_review(review(Finding("why?", "minor", "app.py", 2)))
+    assert script.asked[3][:2] == ("DELETE", "/repositories/1/pulls/7/reviews/4")
+
+
+def test_an_answer_without_an_id_is_not_taken_for_a_success(script, writer):
+    script.says(200, {})
+    with pytest.raises(NeedsPerson, match="without its number"):
+        writer.post_comment(KEY, "Hello.", "k")
+    assert writer.memory.items == {}
+
+
+# ---------------------------------------------------------------- pull requests
+
+
+def test_a_pull_request_that_github_denies_and_hides_is_for_later(script, writer):
+    script.says(422, {"message": "no", "errors": [{"message": "A pull request already exists for acme:b."}]})
+    script.says(200, []).says(200, [{"head": {"ref": "other"}}])
+    with pytest.raises(RetryLater, match="lists none"):
+        writer.open_pull(PullOrder(SHOP, "b", "main", "t", "b", "k"))
+
+
+def test_a_rename_between_two_requests_is_for_later(script, writer):
+    script.says(307, {"message": "Moved Permanently"}, Location="/repositories/1/pulls")
+    with pytest.raises(RetryLater, match="renamed"):
+        writer.open_pull(PullOrder(SHOP, "b", "main", "t", "b", "k"))
+
+
+# ---------------------------------------------------------------- stages
+
+
+def test_an_assignment_that_is_refused_leaves_the_rest_standing(script, writer, caplog):
+    body = graph(
+        addLabels0={"labelable": state(labels={"nodes": [{"name": "bot", "id": "L_bot"}]})}, assign1=None
+    )
+    script.says(200, body | failure("assign1", "UNPROCESSABLE", "ann cannot be assigned"))
+    receipt = StageWriter(writer).show(stage(add_labels=frozenset({"bot"}), assign=("ann",)))
+    assert receipt.missing_assignees == ("ann",)
+    assert writer.memory.items[KEY].has_label("BOT")
+    assert "ann cannot be assigned" in caplog.text
+
+
+def test_a_label_that_was_deleted_is_looked_up_again_next_time(script, writer):
+    script.says(200, graph(addLabels0=None) | failure("addLabels0", "NOT_FOUND"))
+    with pytest.raises(RetryLater, match="looking again"):
+        StageWriter(writer).show(stage(add_labels=frozenset({"bot"})))
+    assert writer.memory.label_id(1, "bot") is None
+    assert writer.memory.items == {}
+
+
+def test_a_refused_label_is_a_persons_matter(script, writer):
+    script.says(200, graph(addLabels0=None) | failure("addLabels0", "FORBIDDEN", "must have triage rights"))
+    with pytest.raises(NeedsPerson, match="triage"):
+        StageWriter(writer).show(stage(add_labels=frozenset({"bot"})))
+
+
+def test_a_label_that_somebody_else_just_created_is_looked_up(script, writer):
+    script.says(
+        422, {"message": "Validation Failed", "errors": [{"code": "already_exists", "field": "name"}]}
+    )
+    script.says(200, {"name": "new", "node_id": "L_new"})
+    script.says(
+        200, graph(addLabels0={"labelable": state(labels={"nodes": [{"name": "new", "id": "L_new"}]})})
+    )
+    StageWriter(writer).show(stage(add_labels=frozenset({"new"})))
+    assert "L_new" in script.asked[-1][2]
+
+
+# ---------------------------------------------------------------- claims
+
+
+def claim_order(clock):
+    return ClaimOrder(KEY, SHOP, "run-1", "here", clock.now(), "At work.", None)
+
+
+def test_a_claim_that_runs_into_the_quota_is_for_later(script, writer, clock):
+    script.says(200, failure("status", "RATE_LIMITED"), x_ratelimit_remaining="0")
+    with pytest.raises(QuotaSpent):
+        Claimer(writer, clock).claim(claim_order(clock))
+    assert writer.memory.items == {}
+
+
+def test_a_claim_on_an_item_that_is_gone_says_so(script, writer, clock):
+    script.says(200, graph(assign=None, status=None) | failure("status", "NOT_FOUND"))
+    with pytest.raises(Gone):
+        Claimer(writer, clock).claim(claim_order(clock))
+
+
+def test_a_claim_on_a_server_without_dependencies_is_sent_again_without_them(script, writer, clock):
+    comment = {
+        "id": "C",
+        "databaseId": 3,
+        "body": "x",
+        "createdAt": "2026-11-21T09:00:05Z",
+        "lastEditedAt": None,
+    }
+    bot = {"__typename": "User", "login": "bot", "databaseId": 9, "id": "U_bot"}
+    item = state(
+        title="t", headRefOid="abc", headRefName="b", baseRefName="main", baseRefOid="old", createdAt="2026-11-21T09:00:00Z",
+        assignees={"nodes": [bot]}, comments={"pageInfo": {"hasPreviousPage": False}, "nodes": [comment | {"author": bot}]},
+    )  # fmt: skip
+    repository = {"databaseId": 1, "nameWithOwner": SHOP, "item": item}
+    script.says(
+        200, {"errors": [{"message": "Field 'issueDependenciesSummary' doesn't exist on type 'Issue'"}]}
+    )
+    script.says(200, graph(assign={}, status={"commentEdge": {"node": comment | {"repository": repository}}}))
+    snapshot = Claimer(writer, clock).claim(claim_order(clock))
+    assert [marker.run_id for marker in snapshot.markers] == ["run-1"]
+    assert "issueDependenciesSummary" not in script.asked[1][2]
