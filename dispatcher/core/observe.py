@@ -39,6 +39,12 @@ TURN_STAGES = {
 LIVE_STAGES = frozenset({Stage.WORKING, Stage.REVIEWING, Stage.REWORKING})
 UNLABELLED_STAGES = frozenset({Stage.NEW, Stage.ASKED, Stage.ANSWERING})
 
+PUSH_SHOWS_WITHIN = timedelta(minutes=10)
+"""How long a pull request may still show the head that our own push replaced; after that somebody put it back."""
+
+CI_BEGINS_WITHIN = timedelta(seconds=60)
+"""How long a freshly rebased head without any check may yet get one: until then no CI is not settled CI."""
+
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
@@ -95,14 +101,15 @@ def _learn_pull(task: Task, pull: Pull, eyes: Eyes) -> Task:
 
 def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
     """Every difference between task and snapshot, most decisive first. `task` has already learnt the plain facts."""
-    if snapshot.front is None:
+    front = snapshot.front
+    if front is None:
         return ()
     if ends := _ends(task, snapshot):
         return ends
     return (
-        *_reopenings(task, snapshot, eyes),
-        *_stage_events(task, snapshot, eyes),
-        *_edits(task, snapshot, eyes),
+        *_edits(task, snapshot.issue or front, eyes),
+        *_stage_events(task, front, snapshot, eyes),
+        *_reopenings(task, front, eyes),
         *_pull_events(task, snapshot.pull, eyes, now),
         *_spoken(snapshot, eyes),
     )
@@ -173,44 +180,56 @@ def _ends(task: Task, snapshot: Snapshot) -> tuple[e.Event, ...]:
     return ()
 
 
-def _reopenings(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
-    front = snapshot.front
-    if task.stage is not Stage.DROPPED or front is None or not front.is_open:
+def _reopenings(task: Task, front: Item, eyes: Eyes) -> tuple[e.Event, ...]:
+    if task.stage is not Stage.DROPPED or not front.is_open or eyes.labels.turn not in front.labels:
         return ()
     asker = _who_labelled(front, eyes)
-    return (e.Reopened(),) if eyes.labels.turn in front.labels and asker and asker.id in eyes.allowed else ()
+    return (e.Reopened(),) if asker and asker.id in eyes.allowed else ()
 
 
-def _stage_events(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
-    """What the labels and assignees say, against what the journal thinks."""
-    front = snapshot.front
+def _stage_events(task: Task, front: Item, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
+    """What the labels and assignees say, against what the journal thinks. On a closed item they say nothing."""
     shown = stage_shown(snapshot, eyes)
-    if front is None or task.has_two_stages or task.stage is Stage.DONE:
+    if not front.is_open or task.has_two_stages:
         return ()
     if task.stage in TURN_STAGES and eyes.labels.turn not in front.labels:
         return (_shown_event(task, snapshot, eyes, shown),) if shown else (e.Unlabelled(),)
     if task.stage is Stage.MERGE_READY and shown is None:
         return (e.Unlabelled(),)
     if shown in TURN_STAGES and task.stage not in TURN_STAGES:
-        return _asked_by_label(task, snapshot, eyes, shown)
+        return _asked_by_label(task, front, snapshot, eyes, shown)
     if task.stage in TURN_STAGES and shown in TURN_STAGES and TURN_STAGES[task.stage] != TURN_STAGES[shown]:
         return (_shown_event(task, snapshot, eyes, shown),)
-    if shown in {Stage.MERGE_READY, Stage.BLOCKED} and task.stage not in {shown, *UNLABELLED_STAGES}:
+    if shown in {Stage.MERGE_READY, Stage.BLOCKED} and _is_adopted(task, snapshot, eyes, shown):
         return (_shown_event(task, snapshot, eyes, shown),)
-    if task.stage is Stage.NEW and shown in {Stage.MERGE_READY, Stage.BLOCKED} and _is_ours(snapshot, eyes):
-        return (_shown_event(task, snapshot, eyes, shown),)
-    return (*_took_over(task, front, eyes), *_assigned_or_asked_to_review(task, snapshot, eyes))
+    return (*_took_over(task, front, eyes), *_assigned_or_asked_to_review(task, front, snapshot, eyes))
 
 
-def _asked_by_label(task: Task, snapshot: Snapshot, eyes: Eyes, shown: Stage) -> tuple[e.Event, ...]:
-    """The turn label is on an item that was nobody's or a person's turn: who put it there, and may they?"""
-    front = snapshot.front
-    if front is None:
-        return ()
+def _is_adopted(task: Task, snapshot: Snapshot, eyes: Eyes, shown: Stage) -> bool:
+    """Whether a person's turn that the labels show is taken over: never where it was stopped, or was nothing of ours."""
+    if task.stage in {Stage.NEW, Stage.DONE}:
+        return _is_ours(snapshot, eyes)
+    return task.stage not in {shown, Stage.DROPPED, *UNLABELLED_STAGES}
+
+
+def _asked_by_label(
+    task: Task, front: Item, snapshot: Snapshot, eyes: Eyes, shown: Stage
+) -> tuple[e.Event, ...]:
+    """The turn label is on an item that was nobody's or a person's turn: who put it there, and may they?
+
+    While a mention waits for its answer, a label that was there before the mention asks for nothing new.
+    With the rework label beside it they want a worker, not only another look.
+    """
     if task.stage is Stage.NEW and snapshot.pull and _is_ours(snapshot, eyes):
         return (_shown_event(task, snapshot, eyes, shown),)
-    asker = _who_labelled(front, eyes)
-    return (e.Labelled(asker),) if asker and asker.id in eyes.allowed else ()
+    last = _last_labelling(front, eyes)
+    if last is None or last.actor is None or (task.ask is not None and last.at <= task.ask.at):
+        return ()
+    if last.actor.id not in eyes.allowed:
+        return ()
+    wants_rework = TURN_STAGES[shown] == "rework"
+    rework = (_shown_event(task, snapshot, eyes, shown),) if wants_rework else ()
+    return (e.Labelled(last.actor), *rework)
 
 
 def _shown_event(task: Task, snapshot: Snapshot, eyes: Eyes, shown: Stage) -> e.StageShown:
@@ -242,13 +261,19 @@ def _is_ours(snapshot: Snapshot, eyes: Eyes) -> bool:
 
 
 def _who_labelled(item: Item, eyes: Eyes) -> Person | None:
-    """The person who put the turn label on last; the bot's own hand does not count, it only passes the turn on."""
+    """The person who put the turn label on last."""
+    last = _last_labelling(item, eyes)
+    return last.actor if last else None
+
+
+def _last_labelling(item: Item, eyes: Eyes) -> LabelEvent | None:
+    """When a person put the turn label on last; the bot's own hand does not count, it only passes the turn on."""
     human = [
         event
         for event in item.label_events
         if event.label == eyes.labels.turn and event.added and event.actor and event.actor.id != eyes.bot.id
     ]
-    return max(human, key=_label_time).actor if human else None
+    return max(human, key=_label_time, default=None)
 
 
 def _label_time(event: LabelEvent) -> datetime:
@@ -262,17 +287,24 @@ def _took_over(task: Task, front: Item, eyes: Eyes) -> tuple[e.Event, ...]:
     return (e.PersonTookOver(front.assignees[0] if front.assignees else None),)
 
 
-def _assigned_or_asked_to_review(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
-    front, pull = snapshot.front, snapshot.pull
-    if front is None or task.stage in TURN_STAGES or task.stage in {Stage.ASKED, Stage.ANSWERING}:
+def _assigned_or_asked_to_review(
+    task: Task, front: Item, snapshot: Snapshot, eyes: Eyes
+) -> tuple[e.Event, ...]:
+    if task.stage in TURN_STAGES or task.stage in {Stage.ASKED, Stage.ANSWERING}:
         return ()
-    asked_for = pull is not None and any(person.id == eyes.bot.id for person in pull.review_requested_from)
-    requests = [who for who in (_who_assigned(front, eyes),) if who and who.id in eyes.allowed]
-    if requests:
-        return (e.AssignedByPerson(requests[0]),)
-    if asked_for and pull is not None and pull.item.author.id in eyes.allowed:
+    who = _who_assigned(front, eyes)
+    if who and who.id in eyes.allowed:
+        return (e.AssignedByPerson(who),)
+    pull = snapshot.pull
+    if pull and pull.item.author.id in eyes.allowed and _wants_review(task, pull, eyes):
         return (e.ReviewRequested(pull.item.author),)
     return ()
+
+
+def _wants_review(task: Task, pull: Pull, eyes: Eyes) -> bool:
+    """A request for review stays on the pull request: it counts at first, and again for a head that we did not judge."""
+    is_new = task.stage is Stage.NEW or (task.stage is Stage.MERGE_READY and task.reviewed_head != pull.head)
+    return is_new and any(person.id == eyes.bot.id for person in pull.review_requested_from)
 
 
 def _who_assigned(item: Item, eyes: Eyes) -> Person | None:
@@ -284,10 +316,12 @@ def _who_assigned(item: Item, eyes: Eyes) -> Person | None:
     return last.actor if last and last.actor and last.actor.id != eyes.bot.id else None
 
 
-def _edits(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
-    """The text was snapshotted when it was asked for; an edit by somebody who may not ask suspends the task."""
-    source = snapshot.issue or snapshot.front
-    if source is None or not task.body_digest or task.body_digest == body_digest(source):
+def _edits(task: Task, source: Item, eyes: Eyes) -> tuple[e.Event, ...]:
+    """The text was snapshotted when it was asked for; an edit by somebody who may not ask suspends the task.
+
+    Said before anything that resumes the task: whoever asks again has read the text as it is.
+    """
+    if task.body_digest in {"", body_digest(source)}:
         return ()
     editor = source.body_editor
     if editor is not None and (editor.id in eyes.allowed or editor.id == eyes.bot.id):
@@ -298,22 +332,27 @@ def _edits(task: Task, snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:
 def _pull_events(task: Task, pull: Pull | None, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
     if pull is None or task.pull != pull.item.key.number:
         return ()
-    if task.head and pull.head not in {task.head, task.replaced_head}:
-        return (e.HeadMoved(pull.head),)
     if pull.head != task.head:
-        return ()
+        is_late = pull.head == task.replaced_head and not _waited(task, now, PUSH_SHOWS_WITHIN)
+        return () if is_late else (e.HeadMoved(pull.head),)
     found: list[e.Event] = []
     if request := open_change_request(pull, eyes):
         found.append(e.ChangesRequested(request.author, request.body))
     if pull.ci is Ci.RED:
         found.append(e.CiTurnedRed(pull.head, pull.ci_summary))
-    if pull.mergeable is Mergeable.CONFLICTING:
+    if pull.mergeable is Mergeable.CONFLICTING and task.rebasing_head != pull.head:
         found.append(e.ConflictAppeared(pull.head))
-    if pull.ci is Ci.PENDING and _waited_long(task, now):
-        found.append(e.CiNeverSettled(pull.head))
-    if not found and gates_pass(task, pull, eyes):
-        found.append(e.GatesPassed(pull.head))
-    return tuple(found)
+    return tuple(found) or _gate_events(task, pull, eyes, now)
+
+
+def _gate_events(task: Task, pull: Pull, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
+    """Open gates; or gates that stay shut too long for no reason that anybody is at work on."""
+    if gates_pass(task, pull, eyes, now):
+        return (e.GatesPassed(pull.head),)
+    is_settled = pull.ci.lets_through and pull.mergeable is Mergeable.CLEAN
+    if not is_settled and _waited(task, now, timedelta(seconds=task.limits.ci_wait_s)):
+        return (e.CiNeverSettled(pull.head),)
+    return ()
 
 
 def open_change_request(pull: Pull, eyes: Eyes) -> Review | None:
@@ -332,21 +371,27 @@ def open_change_request(pull: Pull, eyes: Eyes) -> Review | None:
     return open_now[0] if open_now else None
 
 
-def gates_pass(task: Task, pull: Pull, eyes: Eyes) -> bool:
-    """Spec invariant 4, on one snapshot: approved, checked, CI settled and not red, no conflict, no open change request."""
+def gates_pass(task: Task, pull: Pull, eyes: Eyes, now: datetime) -> bool:
+    """Spec invariant 4, on one snapshot: approved, checked, CI settled and not red, no conflict, no open change request.
+
+    Nor while two stage labels contradict each other, nor before CI could begin on a head to which the approval moved.
+    """
+    may_yet_begin = pull.ci is Ci.NONE and task.reviewed_head != task.head
     return (
         bool(task.head)
         and task.run is None
+        and not task.has_two_stages
         and task.approved_head == task.checked_head == task.head == pull.head
         and pull.ci.lets_through
+        and not (may_yet_begin and not _waited(task, now, CI_BEGINS_WITHIN))
         and pull.mergeable is Mergeable.CLEAN
         and open_change_request(pull, eyes) is None
     )
 
 
-def _waited_long(task: Task, now: datetime) -> bool:
+def _waited(task: Task, now: datetime, patience: timedelta) -> bool:
     since = task.step_started_at
-    return since is not None and now - since > timedelta(seconds=task.limits.ci_wait_s)
+    return since is not None and now - since > patience
 
 
 def _spoken(snapshot: Snapshot, eyes: Eyes) -> tuple[e.Event, ...]:

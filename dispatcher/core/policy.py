@@ -81,12 +81,14 @@ def _why_stage(task: Task, situation: Situation) -> Hold | None:
     """Reasons that lie in the stage."""
     if task.stage in {Stage.DONE, Stage.DROPPED, Stage.NEW}:
         return Hold(HoldKind.OVER, "a new label or mention")
-    if task.stage in {Stage.MERGE_READY, Stage.BLOCKED}:
-        return Hold(HoldKind.PERSONS_TURN, "a person")
     if any(live.task == str(task.key) for live in situation.live):
         return Hold(HoldKind.RUNNING, "the end of the run")
     if str(task.key) in situation.in_flight:
         return Hold(HoldKind.EFFECTS_PENDING, "the last decision being carried out")
+    if task.has_two_stages:
+        return Hold(HoldKind.TWO_STAGE_LABELS, "one of the two stage labels being removed")
+    if task.stage in {Stage.MERGE_READY, Stage.BLOCKED}:
+        return Hold(HoldKind.PERSONS_TURN, "a person")
     if task.stage is Stage.REVIEWING and task.run is None:
         return Hold(HoldKind.WAITS_FOR_CI, "CI and mergeability being settled", task.look_again_at)
     if task.stage not in ROLE_OF:
@@ -100,8 +102,6 @@ def _why_item(task: Task, situation: Situation, now: datetime) -> Hold | None:
         return Hold(HoldKind.REPO_UNUSABLE, trouble)
     if not task.is_open:
         return Hold(HoldKind.ITEM_CLOSED, "the item being reopened")
-    if task.has_two_stages:
-        return Hold(HoldKind.TWO_STAGE_LABELS, "one of the two stage labels being removed")
     people = [person for person in task.assignees if person.id != situation.bot.id]
     if people and task.stage is not Stage.ASKED:
         return Hold(HoldKind.ASSIGNED_TO_PERSON, f"@{people[0].login} being unassigned")
@@ -151,7 +151,8 @@ def choose_next(ready: Iterable[Task], situation: Situation) -> Task | None:
 
     def rank(task: Task) -> tuple[int, int, float, str]:
         busy = sum(run.repo == task.repo for run in situation.live)
-        waited_since = task.step_started_at.timestamp() if task.step_started_at else 0.0
+        since = task.ask.at if task.ask and task.stage is Stage.ASKED else task.step_started_at
+        waited_since = since.timestamp() if since else 0.0
         return busy, 1 if task.stage is Stage.QUEUED else 0, waited_since, str(task.key)
 
     return min(ready, key=rank, default=None)
