@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dispatcher.simulator import inbox
-from dispatcher.simulator.access import Caller, may, require_read, require_write
+from dispatcher.simulator.access import Caller, level_of, may, require_read, require_write
 from dispatcher.simulator.git_port import FileChange, MergeConflict, Merging
 from dispatcher.simulator.issues import announce, close_unchecked, new_thread
 from dispatcher.simulator.model import (
@@ -230,7 +230,7 @@ def missing_for_merge(world: World, issue: Issue) -> str | None:
 
 
 def review_decision(world: World, issue: Issue) -> str | None:
-    """Work out GraphQL's `reviewDecision`; null unless the base branch asks for reviews."""
+    """Work out GraphQL's `reviewDecision`; null unless the base branch asks for reviews. Only writers' verdicts count."""
     pull, repo = pull_of(issue), world.repos[issue.repo_id]
     rules = repo.protections.get(pull.base_ref, Protection())
     if not rules.required_approvals:
@@ -239,6 +239,7 @@ def review_decision(world: World, issue: Issue) -> str | None:
         review.author_id: review.state
         for review in pull.reviews
         if review.state in {ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED}
+        and level_of(world, world.accounts[review.author_id], repo) >= Level.WRITE
     }
     if ReviewState.CHANGES_REQUESTED in verdicts.values():
         return "CHANGES_REQUESTED"

@@ -172,13 +172,15 @@ def list_notifications(call: Call) -> Answer:
     """GET /notifications, with Last-Modified (which can go back after marking read) and X-Poll-Interval."""
     _refuse_without_inbox(call)
     world = call.world
+    seen = {repo.id for repo in world.repos.values() if can_see(world, call.caller, repo)}
+    windowed = bool(call.query("since") or call.query("before"))
     threads = [
         thread
         for thread in inbox.fetch_threads(world, call.caller.account)
         if (thread.unread or call.query("all") == "true")
         and not (call.query("participating") == "true" and thread.reason in _NOT_PARTICIPATING)
-        and can_see(world, call.caller, world.repos[thread.repo_id])
-        and _in_window(call, thread)
+        and thread.repo_id in seen
+        and (not windowed or _in_window(call, thread))
         and (call.found_repo is None or call.found_repo.id == thread.repo_id)
     ]
     changed_at = max((t.visible_at for t in threads), default=call.caller.account.created_at)

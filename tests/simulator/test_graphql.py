@@ -213,6 +213,16 @@ def test_a_draft_becomes_ready_here_and_nowhere_else(street, bot, api):
     assert api.get(f"/repos/{REPO}/pulls/1").json()["draft"] is False
 
 
+def test_an_app_has_no_suffix_here_though_rest_shows_one(street, alice, api):
+    street.scene.add_app("ci")
+    alice.invite(REPO, "ci[bot]", "write")
+    street.scene.person("ci[bot]").open_issue(REPO, "Flaky")
+    text = '{ repository(owner: "alice", name: "shop") { issue(number: 1) { author { __typename login } } } }'
+    author = api.graphql(text)["data"]["repository"]["issue"]["author"]
+    assert author == {"__typename": "Bot", "login": "ci"}
+    assert api.get(f"/repos/{REPO}/issues/1").json()["user"]["login"] == "ci[bot]"
+
+
 def test_errors_come_with_200_and_a_type(street, api):
     shown = api.graphql(
         '{ a: repository(owner: "no", name: "where") { id } b: repository(owner: "alice", name: "shop") {'

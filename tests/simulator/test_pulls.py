@@ -182,6 +182,7 @@ def test_anyone_with_push_sets_statuses_but_only_apps_write_check_runs(street, b
 
 def test_a_protected_base_waits_for_an_approval(street, alice, bot, api, pull):
     street.scene.protect(REPO, approvals=1)
+    street.scene.person("mallory").approve(REPO, 2, "from a stranger")
     assert api("PUT", f"{PULLS}/2/merge", {}).status_code == 405
     alice.approve(REPO, 2)
     assert api("PUT", f"{PULLS}/2/merge", {}).status_code == 200

@@ -168,6 +168,11 @@ def test_the_log_tells_what_was_asked(street, api):
     assert (entry.login, entry.user_agent, entry.conditional) == ("bot", "story", True)
 
 
+def test_the_date_is_the_forges_own(api, clock):
+    clock.advance(86_400)
+    assert api.get("/user").headers["Date"] == "Mon, 02 Mar 2026 12:00:00 GMT"
+
+
 def test_nonsense_is_refused_politely(api):
     assert api.get("/repos/alice/shop/nonsense").status_code == 404
     assert api("PATCH", "/user").status_code == 404
