@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 from urllib.parse import urlsplit
 
 from dispatcher.config.settings import Settings
@@ -84,6 +85,7 @@ class Daemon:
 
     engine: Engine
     config: ConfigFile | None = None
+    workspaces: GitWorkspaces | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def tick(self) -> None:
@@ -102,6 +104,20 @@ class Daemon:
         self.engine.recover()
         self.tick()
 
+    def end_runs(self, patience_s: float) -> bool:
+        """End every run and check, and wait for that; whether nothing was left of them within `patience_s` each."""
+        desk = self.engine.desk
+        if self.workspaces is not None:
+            self.workspaces.stop()
+        settled = desk.jobs.settle(patience_s)
+        self.engine.kill_runs()
+        deadline = monotonic() + patience_s
+        while any(desk.runs.report(run_id).state == "running" for run_id in desk.runs.known()):
+            if monotonic() > deadline:
+                return False
+            sleep(0.02)
+        return settled
+
     def close(self) -> None:
         """Let go of the lock, the database, the sockets."""
         self._stack.close()
@@ -119,7 +135,11 @@ class Daemon:
 
 
 def build_engine(
-    settings: Settings, *, clock: Clock | None = None, environment: Mapping[str, str] | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+    log_to_stderr: bool = True,
 ) -> Daemon:
     """Everything, put together, with the state folder's lock taken. Raises AlreadyRunning, BadCredential, JournalUnusable."""
     host = dict(os.environ if environment is None else environment)
@@ -127,16 +147,20 @@ def build_engine(
     with ExitStack() as stack:
         stack.enter_context(hold_state_dir(settings.state_dir, the_clock.now()))
         redactor = Redactor()
-        stack.enter_context(logging_to(LogRules(settings.log_path, settings.log_level), redactor))
+        log_rules = LogRules(settings.log_path, settings.log_level, to_stderr=log_to_stderr)
+        stack.enter_context(logging_to(log_rules, redactor))
         token = find_credential(settings, host).token
         redactor.learn(token.reveal())
         journal = stack.enter_context(SqlJournal(settings.journal_path))
         forge = _forge(settings, journal, the_clock, token)
         stack.callback(forge.close)
-        desk = _desk(settings, the_clock, forge, journal, token, host)
+        workspaces = _workspaces(settings, token)
+        desk = _desk(settings, the_clock, forge, journal, workspaces, host)
         stack.callback(desk.jobs.close)
+        # A check that still runs would keep the process alive until its time limit.
+        stack.callback(workspaces.stop)
         config = ConfigFile(settings.config_file, host) if settings.config_file.is_file() else None
-        return Daemon(Engine(desk), config, stack.pop_all())
+        return Daemon(Engine(desk), config, workspaces, stack.pop_all())
     raise AssertionError
 
 
@@ -145,7 +169,7 @@ def _desk(
     clock: Clock,
     forge: GitHubForge,
     journal: SqlJournal,
-    token: Secret,
+    workspaces: GitWorkspaces,
     host: Mapping[str, str],
 ) -> Desk:
     desk = Desk(
@@ -154,7 +178,7 @@ def _desk(
         forge=forge,
         journal=journal,
         runs=_runs(settings, host),
-        workspaces=_workspaces(settings, token),
+        workspaces=workspaces,
         words=Messages(
             bot_login=lambda: desk.bot.login if desk.bot else "", labels_of=lambda repo: _labels(desk, repo)
         ),

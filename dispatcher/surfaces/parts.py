@@ -1,6 +1,7 @@
 """The parts that commands work with: what `dispatcher.app` puts together, and nothing beside it."""
 
 import importlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol, cast, runtime_checkable
 
@@ -67,6 +68,14 @@ class Daemon(Protocol):
         """One round from a standing start."""
         ...
 
+    def tick(self) -> None:
+        """One more round."""
+        ...
+
+    def end_runs(self, patience_s: float) -> bool:
+        """End every run and check; whether nothing was left of them in time."""
+        ...
+
     def close(self) -> None:
         """Let go of everything that is open."""
         ...
@@ -91,7 +100,13 @@ class Parts(Protocol):
         """Whether a process could really be started in namespaces of its own."""
         ...
 
-    def build_engine(self, settings: Settings) -> Daemon:
+    def build_engine(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str] | None = None,
+        log_to_stderr: bool = True,
+    ) -> Daemon:
         """The loop, with the state folder's lock taken. Raises AlreadyRunning, BadCredential, JournalUnusable."""
         ...
 
