@@ -95,6 +95,22 @@ def doctor(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = F
     raise typer.Exit(codes.get(choose_verdict(findings), ExitCode.FINE))
 
 
+# ---------------------------------------------------------------- trying out
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything to look at, and say where.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the whole job on this machine: from a label to a merge-ready pull request. Needs no token."""
+    from dispatcher.surfaces.demo import run_demo
+
+    raise typer.Exit(run_demo(parts_of(ctx), screen_for(as_json), keep=keep))
+
+
 # ---------------------------------------------------------------- working
 
 
