@@ -10,13 +10,13 @@ from dispatcher.runs.folder import RunFolder, load_json
 def report_of(folder: RunFolder, run_id: str) -> RunReport:
     """Absent, running, ended or lost.
 
-    The order of the questions closes every gap: `exit.json` is written while the lock is held, so a free lock and still no
-    `exit.json` means that the supervisor died; and without `started.json` it never began.
+    The order of the questions closes every gap. The lock comes first: while it is held, whatever lies in the folder may be the
+    agent's own doing. `exit.json` is written before the lock is let go, so a free lock and no `exit.json` means that the supervisor
+    died; and without `started.json` it never began.
     """
-    fields = load_json(folder.exit)
-    if fields is None and folder.is_supervised():
+    if folder.is_supervised():
         return _unfinished(folder, run_id, "running")
-    fields = fields or load_json(folder.exit)
+    fields = load_json(folder.exit)
     if fields is not None:
         return _ended(folder, run_id, fields)
     return _unfinished(folder, run_id, "lost" if folder.started.exists() else "absent")

@@ -24,7 +24,7 @@ LOCK_IS_TAKEN = 75
 _LOOK_S = 0.2
 _CLOSING_S = 60.0
 _GONE_S = 10.0
-_OUTPUT_FACTOR = 50
+_OUTPUT_FACTOR = 50  # a run that prints so many times its log's cap is ended; the cap alone only cuts the log
 _PROGRESS_NOTE_S = 1.0
 _CHUNKS_PER_LOOK = 64
 
@@ -107,7 +107,11 @@ class Supervisor:
 
     def _start(self, argv: list[str], environment: dict[str, str], stdin_path: str, *, note: bool) -> bool:
         program = spawn.Program(argv, environment, self.order.checkout, stdin_path, self.output_write)
-        self.child = spawn.spawn(program, self.order.isolation)
+        try:
+            self.child = spawn.spawn(program, self.order.isolation)
+        except OSError as error:
+            self._conclude("could-not-start", f"no process could be made: {error.strerror}")
+            return False
         self.exit_code = None
         if note:
             self.isolation_used = "namespace" if self.child.has_namespace else "plain"
@@ -127,7 +131,9 @@ class Supervisor:
             self._press(now_s)
 
     def _check_limits(self, now_s: float) -> None:
-        order = self.order
+        order = (
+            self.order
+        )  # times are monotonic: they stand still while a laptop sleeps, and so do the limits
         if now_s - self.began_s >= order.wall_s:
             self._begin_ending("timed-out", f"the limit of {order.wall_s:g} s was over")
         elif now_s - self.heard_s >= order.silence_s:
@@ -158,7 +164,7 @@ class Supervisor:
                 request = json.load(file)
         except (OSError, ValueError):
             request = {"why": "the supervisor was told to end"} if self.signalled_to_stop else None
-        if request is None:
+        if not isinstance(request, dict):
             return
         if not self.because:
             self._begin_ending("stopped", str(request.get("why", "")))
@@ -225,14 +231,11 @@ class Supervisor:
         exit_code = self.exit_code
         environment = {k: v for k, v in os.environ.items() if k not in self.order.secret_names}
         deadline_s = time.monotonic() + _CLOSING_S
-        try:
-            self._start(self.order.closing_argv, environment, os.devnull, note=False)
-            while self.exit_code is None and time.monotonic() < deadline_s:
-                self._wait_a_little()
-                self._drain()
-                self._collect()
-        except OSError as error:
-            self.detail = f"{self.detail}; uncommitted work may be lost: {error}".strip("; ")
+        has_started = self._start(self.order.closing_argv, environment, os.devnull, note=False)
+        while has_started and self.exit_code is None and time.monotonic() < deadline_s:
+            self._wait_a_little()
+            self._drain()
+            self._collect()
         self._end_everything()
         self.exit_code = exit_code
 

@@ -176,6 +176,17 @@ def test_in_a_namespace_everything_dies_with_the_supervisor(desk: Desk) -> None:
     until(lambda: not is_alive(pid_file))
 
 
+def test_an_exit_file_that_the_agent_forged_ends_nothing(desk: Desk) -> None:
+    desk.shell(
+        """echo '{"because": "exited", "exit_code": 0}' > ../exit.json; echo up; while ! [ -e go ]; do sleep 0.01; done; exit 5"""
+    )
+    run_id = desk.started()
+    until(lambda: "up" in desk.log(run_id))
+    assert desk.runs.report(run_id).state == "running"
+    (desk.folder(run_id).checkout / "go").touch()
+    assert desk.finished(run_id).exit_code == 5
+
+
 def test_a_lost_run_is_never_started_again(desk: Desk) -> None:
     desk.script({"print": "began"}, {"hang": True})
     order = desk.prepared()
