@@ -6,36 +6,42 @@ from dispatcher.core.model import Role
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.quoting import DIFF_LIMIT_CHARS, clean, plain_inline, quote_block, quote_inline
 
-VARIABLES = (
-    "attempt",
-    "author",
-    "base",
-    "branch",
-    "check_command",
-    "checkout",
-    "comments",
-    "diff",
-    "diff_stat",
-    "head",
-    "issue",
-    "mention",
-    "outcome_file",
-    "outcome_schema",
-    "pull",
-    "repair_error",
-    "repair_outcome",
-    "repo",
-    "repo_rules",
-    "role",
-    "round",
-    "rules",
-    "run_id",
-    "task",
-    "title",
-    "told",
-    "withheld",
-)
-"""Every name that a template may use; docs/reference lists them."""
+VARIABLES = {
+    "attempt": "number of the attempt at this step, from 1",
+    "author": "who wrote the issue, as `@login`",
+    "base": "branch into which the work is to be merged; the checkout has it as `origin/<base>`",
+    "branch": "local branch on which the checkout stands",
+    "check_command": "the configured check, as code; empty when it is detected or off",
+    "checkout": "path of the working copy",
+    "comments": "comments of people who may ask, each attributed and fenced",
+    "diff": "the change under review, fenced; empty for a worker",
+    "diff_stat": "the changed files, fenced",
+    "head": "commit under review",
+    "issue": "title and text of the issue, attributed and fenced",
+    "mention": "the comment that asked, attributed and fenced",
+    "outcome_file": "path of the file that the agent must write",
+    "outcome_schema": "path of that file's JSON schema",
+    "pull": "title and text of the pull request, fenced",
+    "repair_error": "repair only: what is wrong with the outcome file, fenced",
+    "repair_outcome": "repair only: that outcome file as it is, fenced",
+    "repo": "`owner/name`",
+    "repo_rules": "the repository's own rules for agents, from its base branch",
+    "role": "worker, reviewer or responder",
+    "round": "number of the round, from 1",
+    "rules": "the rules for agents in WORKFLOW.md",
+    "run_id": "the run's id",
+    "task": "`owner/repo#n`",
+    "title": "title of the issue, as code",
+    "told": "what sent the work back: findings, the end of a red check, a person's words; each fenced",
+    "withheld": "a line that counts the comments that were left out; empty when there are none",
+}
+"""Every name that a template may use, and what it becomes."""
+
+
+def render_variable_reference() -> str:
+    """The table of variables for the documentation, as Markdown."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    return "\n".join(["| variable | becomes |", "|---|---|", *rows, ""])
 
 
 def render_variables(

@@ -14,7 +14,7 @@ from dispatcher.core.model import Role
 from dispatcher.core.outcomes import parse_outcome
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.prompts import PROMPT_NAMES, PromptBook, PromptFiles, extract_rules, find_shipped_prompts
-from dispatcher.runs.variables import VARIABLES, render_variables
+from dispatcher.runs.variables import VARIABLES, render_variable_reference, render_variables
 
 FOLDER = RunFolder(Path("/runs/r1"))
 CONTEXT: dict[str, object] = {
@@ -146,6 +146,11 @@ def test_one_word_of_advice_is_a_list_of_one() -> None:
 
 def test_every_variable_has_a_value() -> None:
     assert set(render_variables({}, FOLDER, Role.WORKER, "rules")) == set(VARIABLES)
+
+
+def test_the_reference_lists_every_variable_once() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", render_variable_reference(), re.MULTILINE)
+    assert listed == sorted(VARIABLES)
 
 
 def test_the_digest_changes_with_the_prompt_and_with_the_rules(own_files: PromptFiles) -> None:
