@@ -8,6 +8,7 @@ BRANCH_PREFIX: Final = "bot/"
 KEPT_PREFIX: Final = "bot/kept/"
 _LONGEST: Final = 60
 _NOT_A_WORD: Final = re.compile(r"[^a-z0-9]+")
+_OURS: Final = re.compile(r"bot/([0-9]{1,12})-")
 
 
 def branch_name(number: int, title: str) -> str:
@@ -24,6 +25,12 @@ def kept_branch(run_id: str) -> str:
 def branch_prefix(number: int) -> str:
     """What every branch of this issue begins with, whatever its title was at the time."""
     return f"{BRANCH_PREFIX}{number}-"
+
+
+def issue_of_branch(branch: str) -> int | None:
+    """The issue that a branch of ours belongs to (`bot/7-fix-it` -> 7), or None."""
+    found = _OURS.match(branch)
+    return int(found[1]) if found else None
 
 
 def _slug(title: str, room: int) -> str:

@@ -18,6 +18,7 @@ from dispatcher.core.model import (
     Stage,
     Task,
 )
+from dispatcher.core.naming import issue_of_branch
 from dispatcher.core.observe import Eyes, body_digest, learn, observe, people_to_judge
 from dispatcher.core.policy import may_ask, teams_of
 from dispatcher.engine.desk import Desk
@@ -147,14 +148,21 @@ class Watcher:
             desk.look_alarms[task.key] = desk.clock.now()
             return task
         snapshot = desk.forge.fetch_snapshot(repo, task)
+        if task.stage is Stage.NEW and (issue := self._issue_behind(snapshot)):
+            return self.inspect(issue)
         return self.take_in(repo, task, snapshot)
+
+    def _issue_behind(self, snapshot: Snapshot) -> ItemKey | None:
+        """The issue whose task this pull request of ours is, when only the pull request was known (journal lost)."""
+        pull = snapshot.pull
+        if snapshot.issue is not None or pull is None or pull.item.author.id != self._desk.me.id:
+            return None
+        number = issue_of_branch(pull.branch)
+        return ItemKey(pull.item.key.repo_id, number) if number else None
 
     def take_in(self, repo: Repo, task: Task, snapshot: Snapshot) -> Task:
         """Learn from a snapshot, and apply every event that it means."""
         desk = self._desk
-        issue = snapshot.issue
-        if issue is not None and issue.key != task.key and task.stage is Stage.NEW:
-            task = desk.journal.load_task(issue.key) or replace(task, key=issue.key)
         desk.snapshots[task.key] = snapshot
         spoken = self._unheard(repo, task, snapshot)
         eyes = self._eyes_for(repo, task, snapshot, spoken)

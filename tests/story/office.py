@@ -32,6 +32,11 @@ def writes(text: str = "def total(prices):\n    return sum(prices)\n", path: str
     return [{"write": path, "text": text}, {"commit": f"Change {path}"}, DONE]
 
 
+def adds() -> Steps:
+    """A worker that goes on with what is there."""
+    return [{"append": "shop.py", "text": "# once more\n"}, {"commit": "Once more"}, DONE]
+
+
 def rejects(text: str, path: str = "shop.py", line: int | None = 1) -> Steps:
     """A reviewer with one finding."""
     finding: dict[str, Any] = {"severity": "major", "text": text}
@@ -93,7 +98,7 @@ class Office:
         for name in self.repos:
             self.add_repo(name)
         self.script = {
-            "worker": [writes(), writes("def total(prices):\n    return sum(prices)  # again\n")],
+            "worker": [[{"if": {"file:shop.py_has": "sum"}, "then": adds(), "else": writes()}]],
             "reviewer": [[APPROVE]],
             "responder": [says("answer", "It is the sum.")],
         } | self.script

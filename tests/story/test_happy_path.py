@@ -93,7 +93,7 @@ def test_requesting_its_review_gets_a_persons_pull_request_reviewed(office):
 
 
 def test_labels_alone_tell_the_stage_when_the_journal_is_gone(office):
-    office.reviewer(rejects("no test for the empty list"), [APPROVE])
+    office.reviewer([{"if": {"diff_has": "once more"}, "then": [APPROVE], "else": rejects("once more, please")}])
     number = office.asks()
     office.settle(until=lambda: office.roles() and office.stage(number) is Stage.REWORKING)
     pull = office.pull(number)
