@@ -12,7 +12,6 @@ from dispatcher.simulator.world import World
 
 _NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|<!--.*?(?:-->|\Z)", re.DOTALL)
 _MENTION = re.compile(r"(?<![\w@/.-])@([a-z\d](?:[a-z\d-]*[a-z\d])?)(?:/([a-z\d_-]+))?", re.IGNORECASE)
-_PERSONAL = frozenset({Reason.MENTION, Reason.TEAM_MENTION, Reason.ASSIGN, Reason.REVIEW_REQUESTED})
 
 
 def mentioned(world: World, text: str | None) -> dict[int, Reason]:
@@ -39,7 +38,7 @@ def tell(
 ) -> None:
     """Notify everybody who follows the issue, and those who are `called` by name; the actor is never told.
 
-    The reason of a thread sticks until the person is called again for another reason.
+    The reason for which a person follows an issue sticks until they are called again for another one.
     """
     repo = world.repos[issue.repo_id]
     for account_id, reason in (called or {}).items():
@@ -81,8 +80,7 @@ def _deliver(world: World, issue: Issue, account_id: int, reason: Reason, commen
     while len(found) < copies:
         found.append(InboxThread(world.new_id(), account_id, issue.repo_id, issue.number, reason, now, now))
     for thread in found[:copies]:
-        thread.reason = reason if reason in _PERSONAL else thread.reason
-        thread.unread, thread.updated_at = True, now
+        thread.reason, thread.unread, thread.updated_at = reason, True, now
         thread.visible_at = now + timedelta(seconds=wait_s)
         thread.latest_comment_id = comment_id or thread.latest_comment_id
 

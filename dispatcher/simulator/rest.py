@@ -9,6 +9,8 @@ from functools import cache
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
+from dispatcher.simulator import rest_checks as on_checks
+from dispatcher.simulator import rest_git as on_git
 from dispatcher.simulator import rest_issues as on_issues
 from dispatcher.simulator import rest_people as on_people
 from dispatcher.simulator import rest_pulls as on_pulls
@@ -95,27 +97,27 @@ _IN_REPO: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/pulls/<int:number>/requested_reviewers", on_pulls.get_requested_reviewers),
     ("POST", "/pulls/<int:number>/requested_reviewers", on_pulls.request_reviewers),
     ("DELETE", "/pulls/<int:number>/requested_reviewers", on_pulls.unrequest_reviewers),
-    ("GET", "/branches", on_repos.list_branches),
-    ("GET", "/branches/<path:branch>", on_repos.get_branch),
-    ("GET", "/branches/<path:branch>/protection", on_repos.get_protection),
-    ("GET", "/rules/branches/<path:branch>", on_repos.list_rules),
-    ("GET", "/git/ref/<path:ref>", on_repos.get_ref),
-    ("GET", "/git/refs/<path:ref>", on_repos.get_ref),
-    ("GET", "/git/matching-refs/<path:ref>", on_repos.list_matching_refs),
-    ("POST", "/git/refs", on_repos.create_ref),
-    ("PATCH", "/git/refs/<path:ref>", on_repos.change_ref),
-    ("DELETE", "/git/refs/<path:ref>", on_repos.delete_ref),
-    ("GET", "/contents", on_repos.get_contents),
-    ("GET", "/contents/<path:path>", on_repos.get_contents),
-    ("PUT", "/contents/<path:path>", on_repos.put_contents),
-    ("GET", "/compare/<path:basehead>", on_repos.compare),
-    ("GET", "/commits/<path:ref>/status", on_repos.get_combined_status),
-    ("GET", "/commits/<path:ref>/statuses", on_repos.list_statuses),
-    ("GET", "/commits/<path:ref>/check-runs", on_repos.list_check_runs),
-    ("GET", "/commits/<path:ref>", on_repos.get_commit),
-    ("POST", "/statuses/<ref>", on_repos.create_status),
-    ("POST", "/check-runs", on_repos.create_check_run),
-    ("PATCH", "/check-runs/<int:run_id>", on_repos.change_check_run),
+    ("GET", "/branches", on_git.list_branches),
+    ("GET", "/branches/<path:branch>", on_git.get_branch),
+    ("GET", "/branches/<path:branch>/protection", on_git.get_protection),
+    ("GET", "/rules/branches/<path:branch>", on_git.list_rules),
+    ("GET", "/git/ref/<path:ref>", on_git.get_ref),
+    ("GET", "/git/refs/<path:ref>", on_git.get_ref),
+    ("GET", "/git/matching-refs/<path:ref>", on_git.list_matching_refs),
+    ("POST", "/git/refs", on_git.create_ref),
+    ("PATCH", "/git/refs/<path:ref>", on_git.change_ref),
+    ("DELETE", "/git/refs/<path:ref>", on_git.delete_ref),
+    ("GET", "/contents", on_git.get_contents),
+    ("GET", "/contents/<path:path>", on_git.get_contents),
+    ("PUT", "/contents/<path:path>", on_git.put_contents),
+    ("GET", "/compare/<path:basehead>", on_git.compare),
+    ("GET", "/commits/<path:ref>/status", on_checks.get_combined_status),
+    ("GET", "/commits/<path:ref>/statuses", on_checks.list_statuses),
+    ("GET", "/commits/<path:ref>/check-runs", on_checks.list_check_runs),
+    ("GET", "/commits/<path:ref>", on_git.get_commit),
+    ("POST", "/statuses/<ref>", on_checks.create_status),
+    ("POST", "/check-runs", on_checks.create_check_run),
+    ("PATCH", "/check-runs/<int:run_id>", on_checks.change_check_run),
 )
 
 _REPO_STARTS = ("/repos/<owner>/<repo_name>", "/repositories/<int:repo_id>")

@@ -71,7 +71,8 @@ def test_one_request_tells_all_about_a_pull_request(street, alice, bot, api):
     alice.review(REPO, 2, "REQUEST_CHANGES", "no", (Finding("app.py", "why 1?", 2),))
     alice.set_status(REPO, sha, "pending")
     street.scene.add_app("ci").create_check_run(REPO, sha, "lint", "skipped")
-    assert snapshot(api, 2)["repository"]["issueOrPullRequest"]["mergeable"] == "UNKNOWN"
+    early = snapshot(api, 2)["repository"]["issueOrPullRequest"]
+    assert (early["mergeable"], early["mergeStateStatus"]) == ("UNKNOWN", "UNKNOWN")
     pull = snapshot(api, 2)["repository"]["issueOrPullRequest"]
     assert (pull["headRefOid"], pull["mergeable"], pull["mergeStateStatus"]) == (sha, "MERGEABLE", "UNSTABLE")
     assert pull["reviews"]["nodes"][0]["commit"]["oid"] == sha

@@ -60,6 +60,17 @@ def test_several_events_collapse_into_one_thread_whose_reason_sticks(alice, api,
     assert thread["last_read_at"] is None
 
 
+def test_a_new_call_gives_the_thread_a_new_reason(alice, bot, api):
+    alice.open_issue(REPO, "Bug", assignees=("bot",))
+    alice.comment(REPO, 1, "well?")
+    assert [thread["reason"] for thread in inbox(api)] == ["assign"]
+    alice.comment(REPO, 1, "@bot well?")
+    assert [thread["reason"] for thread in inbox(api)] == ["mention"]
+    bot.comment(REPO, 1, "soon")
+    alice.comment(REPO, 1, "good")
+    assert [thread["reason"] for thread in inbox(api)] == ["mention"]
+
+
 def test_nobody_is_told_of_their_own_deeds(bot, api):
     bot.open_issue(REPO, "Mine", "@bot note to self")
     bot.comment(REPO, 1, "@bot again")
