@@ -586,6 +586,23 @@ def real(*arguments, **options):
     return subprocess.Popen([sys.executable, "-c", program, *arguments], env=environ, **options)
 
 
+def test_status_stays_and_watches_until_ctrl_c(desk):
+    desk.keep(a_task())
+    terminal, inside = os.openpty()
+    watching = real("status", "--watch", cwd=desk.folder, stdout=inside, stderr=inside)
+    os.close(inside)
+    seen = b""
+    while b"acme/shop#7" not in seen:
+        seen += os.read(terminal, 10_000)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=30) == 0
+    os.close(terminal)
+
+
+def test_watching_and_json_exclude_each_other(desk):
+    assert desk.run("status", "--watch", "--json").exit_code == 2
+
+
 def test_the_real_program(desk):
     """One real process: the entry point, the exit code, both streams."""
     desk.config.write_text("[forge\n")

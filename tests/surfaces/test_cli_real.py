@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -23,6 +26,31 @@ pathlib.Path(sys.argv[1], "outcome.json").write_text(json.dumps(outcome))
 
 def dispatcher(*arguments):
     return CliRunner().invoke(app, arguments)
+
+
+@contextmanager
+def running_dispatcher():
+    """`dispatcher run` in a process of its own, stopped as a person would stop it."""
+    program = "from dispatcher.surfaces.cli import main; main()"
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, "-c", program, "run"], env=environ, stderr=subprocess.DEVNULL)
+    try:
+        yield
+        stopped = dispatcher("stop")
+        assert "its runs go on" in stopped.stdout, stopped.stdout
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def soon(text, *question):
+    """Ask the command line again and again until its answer holds the text."""
+    deadline = time.monotonic() + 120
+    while text not in (told := dispatcher(*question).stdout):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+    return told
 
 
 @pytest.fixture
@@ -51,6 +79,7 @@ def shop(box, tmp_path):
     agent.write_text(AGENT)
     (tmp_path / "work" / "config.toml").write_text(
         f"""
+        poll_interval_s = 1
         [forge]
         base_url = "{box.url}"
         write_pause_s = 0
@@ -81,22 +110,17 @@ def test_from_init_to_a_question_that_a_person_reads(box, shop):
     assert "is no task" in dispatcher("explain", f"{SHOP}#{number}").stdout
     shop.label(SHOP, number, "bot")
 
-    deadline = time.monotonic() + 60
-    while "waits for a person" not in (told := dispatcher("explain", f"{SHOP}#{number}").stdout):
-        assert time.monotonic() < deadline, told
-        assert dispatcher("once").exit_code == 0
-
-    assert "question: Which colour?" in told
-    run_id = re.search(r"shop-\S+", told)[0]
-    assert dispatcher("logs", run_id, "-f").stdout == "the prompt has True\n"
-    assert dispatcher("logs", f"{SHOP}#{number}").stdout == "the prompt has True\n"
-    (task,) = json.loads(dispatcher("status", "--json").stdout)["tasks"]
-    assert (task["name"], task["stage"]) == (f"{SHOP}#{number}", "blocked")
-
-    assert dispatcher("retry", f"{SHOP}#{number}").exit_code == 0
-    assert dispatcher("once").exit_code == 0
-    (task,) = json.loads(dispatcher("status", "--json").stdout)["tasks"]
-    assert task["stage"] != "blocked"
+    with running_dispatcher():
+        told = soon("question: Which colour?", "explain", f"{SHOP}#{number}")
+        assert "Dispatcher running (pid " in dispatcher("status").stdout
+        assert dispatcher("once").exit_code == 3
+        run_id = re.search(r"shop-\S+", told)[0]
+        assert dispatcher("logs", run_id, "-f").stdout == "the prompt has True\n"
+        (task,) = json.loads(dispatcher("status", "--json").stdout)["tasks"]
+        assert (task["name"], task["stage"]) == (f"{SHOP}#{number}", "blocked")
+        assert dispatcher("retry", f"{SHOP}#{number}").exit_code == 0
+        soon("CommandGiven: blocked -> queued", "explain", f"{SHOP}#{number}")
+    assert dispatcher("logs", f"{SHOP}#{number}").stdout.startswith("the prompt has True\n")
 
 
 def test_doctor_with_a_token_that_is_refused(box, shop, monkeypatch):

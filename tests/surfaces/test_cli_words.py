@@ -11,6 +11,7 @@ from dispatcher.config import Settings
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Role, Stage, Task
 from dispatcher.core.rules import RepoRules
 from dispatcher.journal.store import SqlJournal
+from dispatcher.surfaces.doctor import Verdict, examine_git, examine_state_dir
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.explain import explain_task, parse_item
 from dispatcher.surfaces.logs import LogReader, read_log
@@ -216,3 +217,23 @@ def test_a_log_that_is_a_link_is_not_read(tmp_path):
     (tmp_path / "agent.log").unlink()
     os.mkfifo(tmp_path / "agent.log")
     assert list(LogReader(tmp_path).read_lines(is_last=True)) == []
+
+
+def test_the_state_folder_must_be_writable(tmp_path):
+    (tmp_path / "file").touch()
+    finding = examine_state_dir(Settings(tmp_path / "config.toml", tmp_path / "file" / "state", ()))
+    assert (finding.verdict, finding.cure) == (
+        Verdict.BAD,
+        "Make it writable for this user, or set paths.state_dir.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("printed", "verdict"), [("git version 2.39.5", "fine"), ("git version 2.30.9", "bad"), ("", "bad")]
+)
+def test_an_old_or_missing_git(tmp_path, monkeypatch, printed, verdict):
+    git = tmp_path / "git"
+    git.write_text(f"#!/bin/sh\necho '{printed}'\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin" if printed else str(tmp_path / "nowhere"))
+    assert examine_git().verdict == verdict
