@@ -26,6 +26,7 @@ from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
 from dispatcher.surfaces.messages import Messages
+from dispatcher.workspace.detect import Check
 from dispatcher.workspace.git import Identity
 from dispatcher.workspace.surroundings import Surroundings
 from dispatcher.workspace.workspaces import GitWorkspaces
@@ -103,6 +104,15 @@ class Daemon:
         """One round from a standing start."""
         self.engine.recover()
         self.tick()
+
+    def explain_check(self, full_name: str) -> Check | None:
+        """Which check a commit of this repository gets, and why; None while the repository is not known. Fetches it."""
+        repo = next(
+            (known for known in self.engine.desk.repos.values() if known.full_name == full_name), None
+        )
+        if repo is None or self.workspaces is None:
+            return None
+        return self.workspaces.explain_check(repo, repo.rules.base or repo.default_branch)
 
     def end_runs(self, patience_s: float) -> bool:
         """End every run and check, and wait for that; whether nothing was left of them within `patience_s` each."""

@@ -111,6 +111,34 @@ def demo(
     raise typer.Exit(run_demo(parts_of(ctx), screen_for(as_json), keep=keep))
 
 
+@app.command()
+def rehearse(
+    ctx: typer.Context,
+    *,
+    repo: Annotated[Path, typer.Option("--repo", metavar="PATH", help="Your repository; it is cloned.")],
+    issue: Annotated[
+        str, typer.Option("--issue", metavar="FILE", help="First line: title; the rest: text. - for stdin.")
+    ],
+    agent: Annotated[str, typer.Option("--agent", metavar="KIND", help="Who works: claude or codex.")] = "",
+    agent_command: Annotated[
+        str, typer.Option("--agent-command", metavar="LINE", help="Or any program, with its arguments.")
+    ] = "",
+    script: Annotated[
+        Path | None, typer.Option("--script", metavar="FILE", help="Or a script in JSON, without any model.")
+    ] = None,
+    check: Annotated[
+        str, typer.Option("--check", metavar="LINE", help="The check; default: what the repository suggests.")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything to look at, and say where.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the whole job on a copy of your own repository, with your own agent. Nothing is published."""
+    from dispatcher.surfaces.rehearse import Rehearsal, run_rehearsal
+
+    wish = Rehearsal(repo, issue, agent, agent_command, script, check, keep)
+    raise typer.Exit(run_rehearsal(parts_of(ctx), screen_for(as_json), wish))
+
+
 # ---------------------------------------------------------------- working
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,8 +10,6 @@ from typing import Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from dispatcher.core.rules import AgentConfig
-from dispatcher.simulator import scripted_agent
 from dispatcher.surfaces.exits import ExitCode
 from dispatcher.surfaces.parts import Parts
 from dispatcher.surfaces.screen import Screen
@@ -22,6 +19,7 @@ from dispatcher.surfaces.stage.folder import stage_folder
 from dispatcher.surfaces.stage.narration import Mood, Step
 from dispatcher.surfaces.stage.perform import perform
 from dispatcher.surfaces.stage.play import Play, Scenario, listening_for_the_bell, playing
+from dispatcher.surfaces.stage.script import scripted
 from dispatcher.surfaces.stage.view import View, opened_view, render_sight, render_steps
 
 PATIENCE_S: Final = 60.0
@@ -49,11 +47,6 @@ def run_demo(parts: Parts, screen: Screen, *, keep: bool = False) -> ExitCode:
         view.show(Text(), render_sight(last.sight, view.width), *render_ending(ending, view.width))
         view.show(*(render_kept(ending, play) if keep else ()), *_what_now())
     return ExitCode.FINE if ending.reached_merge_ready else ExitCode.FAULT
-
-
-def scripted(script: Path) -> AgentConfig:
-    """The agent that follows a script; it is started like any other program."""
-    return AgentConfig("scripted", "command", (sys.executable, "-I", scripted_agent.__file__, str(script)))
 
 
 def _scenario(folder: Path) -> Scenario:

@@ -57,6 +57,20 @@ class FoundToken(Protocol):
         ...
 
 
+class FoundCheck(Protocol):
+    """A check, as far as people may want to know of it."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command line; empty: there is nothing to run."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What it is, and why it was chosen."""
+        ...
+
+
 class Daemon(Protocol):
     """The loop, as the command line drives it."""
 
@@ -70,6 +84,10 @@ class Daemon(Protocol):
 
     def tick(self) -> None:
         """One more round."""
+        ...
+
+    def explain_check(self, full_name: str) -> FoundCheck | None:
+        """Which check a commit of this repository gets; None while the repository is not known."""
         ...
 
     def end_runs(self, patience_s: float) -> bool:

@@ -31,4 +31,4 @@ def remove(folder: Path) -> None:
         Path(place).chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        raise DispatcherError(f"{folder} could not be removed.", "Remove it by hand.")
+        raise DispatcherError(f"{folder} could not be removed; remove it by hand.")

@@ -35,13 +35,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything that is known. Decisions and runs oldest first; `check` is how people call the check."""
+    """Everything that is known. Decisions and runs oldest first; `check` names the check, `has_check` whether there is one."""
 
     decisions: tuple[DecisionRecord, ...]
     runs: tuple[RunRecord, ...]
     task: Task
     sight: Sight
     check: str
+    has_check: bool = True
 
 
 _WORDS: Mapping[str, tuple[str, str, Mood]] = {
@@ -99,6 +100,8 @@ def _tell(story: Story, decision: DecisionRecord, starts: int, verdicts: int) ->
         return _tell_verdict(decision, reviews[verdicts - 1]) if len(reviews) >= verdicts else ()
     if decision.event == "GatesPassed":
         return _tell_end(story)
+    if decision.event == "CheckPassed" and not story.has_check:
+        return (Step("check", f"none: {story.check}", (), Mood.BAD),)
     who, what, mood = _WORDS.get(decision.event, ("dispatcher", _by_name(decision), Mood.PLAIN))
     detail = _why_red(story.task) if decision.event == "CheckFailed" else ()
     return (Step(who.format(**names), one_line(what.format(**names), _WIDEST), detail, mood),)

@@ -34,7 +34,7 @@ _ROLES = ("worker", "reviewer", "responder")
 class Scenario:
     """What is played. The repository comes from `files`, or with its history from the clone in `source`.
 
-    `check` empty: the one that the repository suggests. `host` is the environment from which agents get theirs.
+    `check` empty: the one that the repository suggests; `check_words` are what people call it. `host` is the environment from which agents get theirs.
     """
 
     repo: str
@@ -81,6 +81,8 @@ class Play:
     journal: Journal
     key: ItemKey
     began: float
+    check_words: str
+    has_check: bool = True
     steps: list[Told] = field(default_factory=list)
     _told: int = 0
 
@@ -103,6 +105,8 @@ class Play:
     def watch(self) -> Iterator[Moment]:
         """Rounds of the loop until it is a person's turn."""
         self.daemon.once()
+        if not self.check_words and (check := self.daemon.explain_check(self.scenario.repo)):
+            self.check_words, self.has_check = check.note, bool(check.argv)
         while True:
             moment = self._moment()
             if moment is not None:
@@ -120,14 +124,14 @@ class Play:
         runs = tuple(reversed(self.journal.load_runs(self.key)))
         decisions = tuple(reversed(self.journal.load_decisions(self.key, limit=_ALL_DECISIONS)))
         sight = look(self.box, self.scenario.repo, BOT)
-        steps = narrate(Story(decisions, runs, task, sight, self.scenario.check_words))
+        steps = narrate(Story(decisions, runs, task, sight, self.check_words, self.has_check))
         news = tuple(self.tell(step) for step in steps[self._told :])
         self._told = len(steps)
         return Moment(
             at_s=self.elapsed_s,
             news=news,
             sight=sight,
-            present=describe_present(task, runs, self.scenario.check_words),
+            present=describe_present(task, runs, self.check_words),
             task=task,
             is_over=task.stage in ENDS and not self.journal.load_effects(),
         )
@@ -151,7 +155,7 @@ def playing(scenario: Scenario, folder: Path, parts: Parts) -> Iterator[Play]:
         stack.callback(daemon.end_runs, _PATIENCE_S)
         journal = parts.open_journal(settings, read_only=True)
         stack.callback(journal.close)
-        yield Play(scenario, folder, box, daemon, journal, key, began)
+        yield Play(scenario, folder, box, daemon, journal, key, began, scenario.check_words)
 
 
 def _set_scene(box: GitHubBox, scenario: Scenario) -> tuple[str, ItemKey]:
