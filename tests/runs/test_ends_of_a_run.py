@@ -32,6 +32,7 @@ def is_alive(pid_file: Path) -> bool:
 
 
 def supervisor_of(desk: Desk, run_id: str) -> int:
+    until(desk.folder(run_id).started.exists)
     started = load_json(desk.folder(run_id).started)
     assert started
     pids = started["supervisor"]
