@@ -31,11 +31,8 @@ def measure() -> list[tuple[str, str, str]]:
     return [
         ("supervisor, resident", f"{max(row[0] for row in seen) / 1024:.1f} MB", "15 MB"),
         ("supervisor, memory of its own", f"{max(row[1] for row in seen) / 1024:.1f} MB", "-"),
-        (
-            f"start to the agent's first command, {kind}",
-            f"{statistics.median(row[2] for row in seen):.0f} ms",
-            "20 ms",
-        ),
+        (f"start to the agent's first command, {kind}", f"{first_ms:.0f} ms", "20 ms"),
+        ("the same, against a bare interpreter's start and end", f"{first_ms / bare_ms:.1f} times", "-"),
         ("start() as the daemon sees it", f"{statistics.median(row[3] for row in seen):.0f} ms", "-"),
     ]
 
