@@ -93,7 +93,7 @@ class Collector:
         self._watcher.look_for_gates(task)
 
     def _event_of(self, record: RunRecord, report: RunReport, task: Task) -> Event:
-        """What the run's end means. A valid outcome counts even if the agent hung afterwards and was ended."""
+        """What the run's end means. A valid outcome counts, however the agent ended; the exit code only tells how it failed."""
         run_id = report.run_id
         if report.ended_because == "stopped":
             return RunCancelled(run_id, report.detail or "stopped")
@@ -107,7 +107,9 @@ class Collector:
                 return RunTimedOut(run_id, wall_limit_s(record.run.role, task))
             case "stalled":
                 return RunStalled(run_id, task.limits.silence_s)
-            case "exited":
+            case "exited" if report.exit_code == 0:
                 return outcome
+            case "exited":
+                return RunDied(run_id, f"it ended with code {report.exit_code} and without an outcome")
             case _:
                 return RunDied(run_id, report.detail or report.ended_because or "its supervisor is gone")

@@ -16,6 +16,9 @@ from dispatcher.config.settings import Settings
 from dispatcher.core.model import ItemKey, Stage, Task
 from dispatcher.core.rules import AgentConfig, Caps, Limits, RepoRules
 from dispatcher.engine.loop import Engine
+from dispatcher.runs import proctree
+from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.plan import load_plan
 from dispatcher.simulator import scripted_agent
 from dispatcher.simulator.box import GitHubBox
 
@@ -292,6 +295,21 @@ class Office:
         checkouts = [desk.runs.folder(record.run.id) / "checkout" for record in desk.journal.load_live_runs()]
         logs = [checkout / ".git" / "logs" / "HEAD" for checkout in checkouts if (checkout / name).exists()]
         return any("commit" in log.read_text() for log in logs if log.exists())
+
+    def supervisor_of(self, run: str) -> int:
+        """The supervisor's process id, as the run's folder tells it; 0 before it does."""
+        started = RunFolder(self.engine.desk.runs.folder(run)).started
+        return int(json.loads(started.read_text())["supervisor"][0]) if started.exists() else 0
+
+    def processes_of(self, run: str) -> list[proctree.Process]:
+        """Everything alive that carries the run's mark."""
+        return proctree.find_marked(load_plan(RunFolder(self.engine.desk.runs.folder(run))).mark)
+
+    def has_task(self, number: int) -> bool:
+        return self.engine.desk.journal.load_task(ItemKey(self.box.world.repo(SHOP).id, number)) is not None
+
+    def notes(self) -> list[str]:
+        return [what for _at, what in self.engine.desk.journal.load_notes()]
 
     def run_ids(self) -> list[str]:
         """All runs so far, in order."""
