@@ -230,7 +230,7 @@ SHOWN = tuple(
     Row(source, StageShown, shown, g.shows(shown), c.adopted, (r.stop, r.keep))
     for source in S
     for shown in S
-    if shown not in {S.NEW, S.ASKED, S.ANSWERING}
+    if shown in {S.QUEUED, S.NEEDS_REVIEW, S.NEEDS_REWORK, S.MERGE_READY, S.BLOCKED}
 )
 
 IGNORED: dict[EventType, str] = {
@@ -267,7 +267,7 @@ IGNORED: dict[EventType, str] = {
 """What an event means in a stage that has no row for it: nothing, for this reason."""
 
 REFUSED: dict[EventType, str] = {
-    StageShown: "this stage has no label",
+    StageShown: "labels show no such stage: a live one is taken over as its waiting one, a closed item is an end",
     Dispatched: "a run starts only from a waiting stage",
     **dict.fromkeys(
         (ClaimRefused, StartFailed, OutcomeMalformed, *RUN_FAILED, RunCancelled),
