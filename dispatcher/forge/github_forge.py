@@ -115,9 +115,17 @@ class GitHubForge:
 
     def look(self, repos: Sequence[Repo], turn_labels: frozenset[str]) -> Look:
         """Ask once what is new. Notifications are left out until GitHub's poll interval is over (`next_poll_s`)."""
-        self._trail.settle()
+        for part in (self._trail, self._lists, self._searcher):
+            part.settle()
+        try:
+            return self._look(repos, sorted(turn_labels))
+        except Exception:
+            for part in (self._trail, self._lists, self._searcher):
+                part.discard()
+            raise
+
+    def _look(self, repos: Sequence[Repo], labels: Sequence[str]) -> Look:
         watched = {repo.id for repo in repos}
-        labels = sorted(turn_labels)
         if self.choose_intake().kind == "search":
             calls, items = self._searcher.look(_owners(repos), labels, self.fetch_identity())
             read_to, next_poll_s = None, SEARCH_POLL_S

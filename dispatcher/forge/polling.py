@@ -54,6 +54,10 @@ class Trail:
         self._stored |= self._proposed
         self._proposed.clear()
 
+    def discard(self) -> None:
+        """Forget what was proposed: the look failed half way, and what it found was given to nobody."""
+        self._proposed.clear()
+
 
 @dataclass(slots=True)
 class Inbox:
@@ -118,6 +122,16 @@ class Lists:
     trail: Trail
     full_at: dict[str, datetime] = field(default_factory=dict)
     _seen: dict[str, frozenset[tuple[ItemKey, datetime]]] = field(default_factory=dict)
+    _given: dict[str, frozenset[tuple[ItemKey, datetime]]] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """What the last look gave out has been dealt with."""
+        self._seen |= self._given
+        self._given.clear()
+
+    def discard(self) -> None:
+        """What the last look found was given to nobody."""
+        self._given.clear()
 
     def look(self, label: str) -> tuple[ItemSummary, ...]:
         """Items that changed since the last look; the cursor stands still while nothing does, so that a 304 is possible."""
@@ -151,7 +165,7 @@ class Lists:
         if stamp != self.trail.load(f"since:{label}"):
             self.trail.propose(f"since:{label}", stamp)
             self.trail.propose(f"etag:{label}", "")
-        self._seen[label] = versions
+        self._given[label] = versions
         return tuple(item for item in items if (item.key, item.updated_at) not in before)
 
     def sweep(self, labels: Sequence[str]) -> tuple[ItemSummary, ...]:

@@ -29,7 +29,18 @@ class Searcher:
     connection: Connection
     clock: Clock
     trail: Trail
+    _seen: dict[tuple[str, ItemKey], datetime] = field(default_factory=dict)
     _given: dict[tuple[str, ItemKey], datetime] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """What the last look gave out has been dealt with."""
+        keep_from = self.clock.now() - timedelta(seconds=4 * OVERLAP_S)
+        self._seen = {key: at for key, at in (self._seen | self._given).items() if at > keep_from}
+        self._given.clear()
+
+    def discard(self) -> None:
+        """What the last look found was given to nobody."""
+        self._given.clear()
 
     def look(
         self, owners: Sequence[str], labels: Sequence[str], bot: Person
@@ -46,7 +57,6 @@ class Searcher:
         items = self._fresh("item", self._search(labelled))
         calls = self._fresh("wake", self._search(wakes))
         self.trail.propose("searched", now.astimezone(UTC).isoformat())
-        self._given = {k: at for k, at in self._given.items() if at > now - timedelta(seconds=4 * OVERLAP_S)}
         return tuple(_wake_of(item) for item in calls), items
 
     def sweep(self, owners: Sequence[str], labels: Sequence[str], bot: Person) -> tuple[ItemSummary, ...]:
@@ -64,7 +74,7 @@ class Searcher:
         return f"updated:>={start:%Y-%m-%dT%H:%M:%SZ} sort:updated-desc"
 
     def _fresh(self, kind: str, items: tuple[ItemSummary, ...]) -> tuple[ItemSummary, ...]:
-        fresh = tuple(i for i in items if self._given.get((kind, i.key)) != i.updated_at)
+        fresh = tuple(i for i in items if self._seen.get((kind, i.key)) != i.updated_at)
         self._given |= {(kind, item.key): item.updated_at for item in fresh}
         return fresh
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.core.errors import QuotaSpent
+from dispatcher.core.errors import QuotaSpent, RetryLater
 from dispatcher.simulator.faults import Fault, What
 
 SHOP = "acme/shop"
@@ -118,6 +118,42 @@ def test_a_crash_before_the_journal_has_it_repeats_the_answer(office):
     office.clock.passes(61)
     found = look(office)
     assert (len(found.items), len(found.wakes)) == (1, 1)
+
+
+def test_a_look_that_fails_half_way_loses_nothing(office):
+    settle(office)
+    office.issue("new", "@bot help")
+    office.clock.passes(61)
+    office.box.faults.add(Fault(What.FAIL_BEFORE, path="^/issues", count=4))
+    with pytest.raises(RetryLater):
+        look(office)
+    office.clock.passes(61)
+    found = look(office)
+    assert (len(found.items), len(found.wakes)) == (1, 1)
+
+
+def test_with_two_turn_labels_a_failing_list_does_not_swallow_the_other(office):
+    office.ann.create_label(SHOP, "robot")
+    office.issue("one")
+    office.issue("two", "", "robot")
+    office.clock.passes(61)
+    office.box.faults.add(Fault(What.FAIL_BEFORE, path="labels=robot", count=4))
+    both = TURN | {"robot"}
+    with pytest.raises(RetryLater):
+        office.forge.look((office.repo,), both)
+    office.clock.passes(61)
+    assert {item.title for item in office.forge.look((office.repo,), both).items} == {"one", "two"}
+
+
+def test_a_search_that_fails_half_way_loses_nothing(searching):
+    look(searching)
+    number = searching.issue("new", "please")
+    searching.clock.passes(61)
+    searching.box.faults.add(Fault(What.FAIL_BEFORE, path="graphql", skip=1, count=4))
+    with pytest.raises(RetryLater):
+        look(searching)
+    searching.clock.passes(61)
+    assert [item.key.number for item in look(searching).items] == [number]
 
 
 def test_after_a_restart_the_cursors_are_taken_up_again(office):
