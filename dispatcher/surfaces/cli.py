@@ -106,9 +106,12 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Show the whole job on this machine: from a label to a merge-ready pull request. Needs no token."""
-    from dispatcher.surfaces.demo import run_demo
+    screen = screen_for(as_json)
+    with screen.progress("Setting the stage ..."):
+        from dispatcher.surfaces.demo import run_demo
 
-    raise typer.Exit(run_demo(parts_of(ctx), screen_for(as_json), keep=keep))
+        parts = parts_of(ctx)
+    raise typer.Exit(run_demo(parts, screen, keep=keep))
 
 
 @app.command()
@@ -133,10 +136,13 @@ def rehearse(
     as_json: AsJson = False,
 ) -> None:
     """Show the whole job on a copy of your own repository, with your own agent. Nothing is published."""
-    from dispatcher.surfaces.rehearse import Rehearsal, run_rehearsal
+    screen = screen_for(as_json)
+    with screen.progress("Setting the stage ..."):
+        from dispatcher.surfaces.rehearse import Rehearsal, run_rehearsal
 
+        parts = parts_of(ctx)
     wish = Rehearsal(repo, issue, agent, agent_command, script, check, keep)
-    raise typer.Exit(run_rehearsal(parts_of(ctx), screen_for(as_json), wish))
+    raise typer.Exit(run_rehearsal(parts, screen, wish))
 
 
 # ---------------------------------------------------------------- working
@@ -279,7 +285,8 @@ def stop(
     if item:
         _order_item(ctx, "stop", item, config, screen)
         return
-    said = stop_daemon(parts_of(ctx), load_to_look(config), now(), kill=kill)
+    with screen.progress("Stopping ..."):
+        said = stop_daemon(parts_of(ctx), load_to_look(config), now(), kill=kill)
     screen.show_json(said)
     screen.show(said.text)
 

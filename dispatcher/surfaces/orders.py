@@ -10,8 +10,10 @@ from dispatcher.config import Settings
 from dispatcher.core.errors import NeedsPerson
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.explain import find_task, parse_item
-from dispatcher.surfaces.looking import find_daemon
+from dispatcher.surfaces.looking import find_daemon, looking_into_journal
 from dispatcher.surfaces.parts import Parts
+
+KILL_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,9 @@ def stop_daemon(parts: Parts, settings: Settings, now: datetime, *, kill: bool) 
     """Stop the dispatcher: by a signal, or with `kill` by an order that ends its runs too."""
     order, daemon = "kill" if kill else "stop", find_daemon(settings)
     if not daemon.is_running:
-        hint = (
-            " To end runs that are still live: dispatcher run, then dispatcher stop --kill." if kill else ""
-        )
-        return Said(
-            order, "", f"No dispatcher is running in {settings.state_dir}.{hint}", daemon_is_running=False
-        )
+        ended = _end_orphans(parts, settings) if kill else ""
+        text = f"No dispatcher is running in {settings.state_dir}.{ended}"
+        return Said(order, "", text, daemon_is_running=False)
     if kill or daemon.pid is None:
         _order_all(parts, settings, order, now)
         what = "ends its runs and stops" if kill else "stops"
@@ -79,6 +78,19 @@ def drain_daemon(parts: Parts, settings: Settings, now: datetime) -> Said:
     _order_all(parts, settings, "drain", now)
     text = f"The dispatcher ({daemon.holder}) starts nothing new and stops when its runs have ended."
     return Said("drain", "", text, daemon_is_running=True)
+
+
+def _end_orphans(parts: Parts, settings: Settings) -> str:
+    """End the runs that a dispatcher which is gone left behind; what to say about it."""
+    with looking_into_journal(parts, settings) as journal:
+        live = journal.load_live_runs() if journal else ()
+    if not live:
+        return ""
+    with closing(parts.build_engine(settings, log_to_stderr=False)) as daemon:
+        if not daemon.end_runs(KILL_PATIENCE_S):
+            names = ", ".join(run.run.id for run in live)
+            raise NeedsPerson(f"Runs that it left do not end: {names}.", "Look at their processes.")
+    return f" {len(live)} run(s) that it left were ended; the next start takes note."
 
 
 def _order_all(parts: Parts, settings: Settings, name: str, now: datetime) -> None:

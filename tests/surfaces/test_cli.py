@@ -15,9 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dispatcher.core.errors import AlreadyRunning, BadCredential, DispatcherError, QuotaSpent
+from dispatcher.core.events import Dispatched
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
 from dispatcher.journal.store import SqlJournal
-from dispatcher.ports import Intake, Repo, RepoTrouble
+from dispatcher.ports import Decided, Intake, Repo, RepoTrouble
 from dispatcher.surfaces.cli import app
 from dispatcher.surfaces.reference import render_command_reference
 
@@ -83,6 +84,9 @@ class Parts:
         self.isolates = True
         self.engine_error = None
         self.ticks = 0
+        self.ends = True
+        self.were_ended = False
+        self.was_closed = False
 
     def open_journal(self, settings, *, read_only=False):
         return SqlJournal(settings.journal_path, read_only=read_only)
@@ -93,7 +97,7 @@ class Parts:
     def find_credential(self, settings):
         return Token("environment variable GITHUB_TOKEN")
 
-    def build_engine(self, settings):
+    def build_engine(self, settings, *, log_to_stderr=True):
         if self.engine_error:
             raise self.engine_error
         return self
@@ -103,6 +107,10 @@ class Parts:
 
     def once(self):
         self.ticks += 1
+
+    def end_runs(self, patience_s):
+        self.were_ended = True
+        return self.ends
 
     def close(self):
         self.was_closed = True
@@ -360,6 +368,26 @@ def test_stopping_what_does_not_run_leaves_nothing_for_the_next_start(desk, comm
     result = desk.run(*command)
     assert result.exit_code == 0
     assert "No dispatcher is running" in result.stdout
+    assert desk.orders() == []
+
+
+@pytest.mark.parametrize(("ends", "code"), [(True, 0), (False, 3)])
+def test_stop_kill_ends_what_a_dispatcher_that_is_gone_left_behind(desk, ends, code):
+    run = LiveRun("run-1", Role.WORKER, "me", "", NOW)
+    working = a_task(stage=Stage.WORKING, run=run)
+    with desk.journal() as journal:
+        journal.commit(
+            Decided(
+                working, Stage.QUEUED, Dispatched(run), "taken", "it was its turn", (), NOW, run_reserved=run
+            )
+        )
+    desk.parts.ends = ends
+    result = desk.run("stop", "--kill")
+    assert (result.exit_code, desk.parts.were_ended, desk.parts.was_closed) == (code, True, True), (
+        result.output
+    )
+    assert ("1 run(s) that it left were ended" in result.stdout) is ends
+    assert ("run-1" in result.stderr) is not ends
     assert desk.orders() == []
 
 
