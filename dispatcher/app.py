@@ -19,7 +19,7 @@ from dispatcher.forge.github_forge import GitHubForge
 from dispatcher.journal.store import SqlJournal
 from dispatcher.log import LogRules, Redactor, logging_to
 from dispatcher.ports import Clock, Cursors
-from dispatcher.runs import spawn
+from dispatcher.runs import launch
 from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
@@ -77,7 +77,7 @@ def _forge(settings: Settings, journal: Cursors, clock: Clock, token: Secret) ->
 
 def can_isolate() -> bool:
     """Whether a process could really be started in namespaces of its own."""
-    return spawn.can_isolate()
+    return launch.can_isolate()
 
 
 @dataclass(slots=True)
