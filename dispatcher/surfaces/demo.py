@@ -28,7 +28,8 @@ _HANDED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 
 _INTRODUCTION: Final = (
     "A GitHub in a box on this machine, a small repository, and the real dispatcher in front of it.",
-    "The agent follows a script instead of a model; it really edits, commits and reviews. Nothing leaves this machine.",
+    "Its agent follows a script instead of a model; it really edits, commits and reviews.",
+    "Nothing leaves this machine.",
 )
 
 
@@ -69,7 +70,12 @@ def _introduce(play: Play, view: View) -> None:
     """What was there before the label: a repository whose test fails, and an issue."""
     view.show(*(Text(line, style="dim") for line in _INTRODUCTION), Text())
     for step in (
-        Step(_PERSON, f"owns {price_list.REPO}; its check fails", (_first_check(play.folder),), Mood.BAD),
+        Step(
+            _PERSON,
+            f"has a repository, {price_list.REPO}, whose check fails",
+            (_first_check(play.folder),),
+            Mood.BAD,
+        ),
         Step(_PERSON, f"opened issue #{play.key.number}: {price_list.TITLE}"),
     ):
         view.show(*render_steps((play.tell(step),), view.width))
@@ -90,9 +96,7 @@ def _first_check(folder: Path) -> str:
 def _what_now() -> Iterator[RenderableType]:
     yield Text()
     yield Text("What now", style="bold")
+    yield Text("  dispatcher rehearse --repo . --issue FILE --agent claude    your code, nothing published")
     yield Text(
-        "  dispatcher rehearse --repo . --issue FILE --agent claude   your repository, still nothing published"
-    )
-    yield Text(
-        "  dispatcher init                                            in your clone: then label an issue `bot`"
+        "  dispatcher init                                             in your clone; then label an issue"
     )

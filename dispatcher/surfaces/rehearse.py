@@ -149,7 +149,8 @@ def _introduction(
     if source.has_uncommitted:
         yield Text("There are uncommitted changes; they are not part of the rehearsal.", style="yellow")
     follow = f"dispatcher logs --follow --config {folder / 'config.toml'} {repo}#1"
-    yield Text(f"To read along: {follow}", style="dim")
+    yield Text("To read along, in another terminal:", style="dim")
+    yield Text(f"  {follow}", style="dim")
     yield Text()
     yield Text(f"#1 {wanted.title}", style="bold")
 

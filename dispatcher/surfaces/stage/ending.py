@@ -179,10 +179,10 @@ def render_reviews(reviews: tuple[ShownReview, ...], width: int) -> Iterator[Ren
     for number, review in enumerate(reviews, start=1):
         yield Text()
         yield Text(f"Review {number} of {len(reviews)}", style="bold")
-        texts = [review.body.replace("**", "")]
-        texts += [f"{remark.path}:{remark.line or 'all'}: {remark.text}" for remark in review.remarks]
+        texts = [review.body]
+        texts += [f"{remark.path}:{remark.line or 'all'} {remark.text}" for remark in review.remarks]
         for text in texts:
-            yield from (Text(f"  {line}") for line in _wrap_all(text, width - 2))
+            yield from (Text(f"  {line}".rstrip()) for line in _wrap_all(text.replace("**", ""), width - 2))
 
 
 def _wrap_all(text: str, width: int) -> list[str]:

@@ -48,7 +48,6 @@ class Story:
 _WORDS: Mapping[str, tuple[str, str, Mood]] = {
     "Labelled": ("{person}", "labelled #{issue} `bot`", Mood.PLAIN),
     "WorkDelivered": ("{role}", "finished: {title}", Mood.PLAIN),
-    "CheckPassed": ("check", "green: {check}", Mood.GOOD),
     "CheckFailed": ("check", "red: {check}", Mood.BAD),
     "PullOpened": ("dispatcher", "pushed {branch}, opened pull request #{pull}", Mood.PLAIN),
     "NothingNew": ("{role}", "said that it was done, but there is no new commit", Mood.BAD),
@@ -100,8 +99,10 @@ def _tell(story: Story, decision: DecisionRecord, starts: int, verdicts: int) ->
         return _tell_verdict(decision, reviews[verdicts - 1]) if len(reviews) >= verdicts else ()
     if decision.event == "GatesPassed":
         return _tell_end(story)
-    if decision.event == "CheckPassed" and not story.has_check:
-        return (Step("check", f"none: {story.check}", (), Mood.BAD),)
+    if decision.event == "CheckPassed":
+        return _tell_check(story, decision, names)
+    if decision.event == "WorkDelivered" and decision.stage_before is Stage.REWORKING:
+        return (Step(names["role"], "finished the rework"),)
     who, what, mood = _WORDS.get(decision.event, ("dispatcher", _by_name(decision), Mood.PLAIN))
     detail = _why_red(story.task) if decision.event == "CheckFailed" else ()
     return (Step(who.format(**names), one_line(what.format(**names), _WIDEST), detail, mood),)
@@ -153,7 +154,8 @@ def _tell_verdict(decision: DecisionRecord, review: ShownReview) -> tuple[Step, 
     for opening in ("Approved.", "Changes requested."):
         summary = summary.removeprefix(opening).strip()
     remarks = tuple(
-        one_line(f"{remark.path}:{remark.line or 'all'}  {remark.text}", _WIDEST) for remark in review.remarks
+        one_line(f"{remark.path}:{remark.line or 'all'} {remark.text}", _WIDEST).replace("**", "")
+        for remark in review.remarks
     )
     detail = (*((summary,) if summary else ()), *remarks)
     what = "approved" if is_good else "requested changes"
@@ -166,6 +168,17 @@ def _tell_end(story: Story) -> tuple[Step, ...]:
         return ()
     people = ", ".join(shown.assignees) or "nobody"
     return (Step("dispatcher", f"#{shown.number} is merge-ready and assigned to {people}", (), Mood.END),)
+
+
+def _tell_check(story: Story, decision: DecisionRecord, names: dict[str, str]) -> tuple[Step, ...]:
+    """A green check, and what it opens; the push of a rework is not a decision of its own."""
+    if story.has_check:
+        check = Step("check", one_line(f"green: {story.check}", _WIDEST), (), Mood.GOOD)
+    else:
+        check = Step("check", f"none: {story.check}", (), Mood.BAD)
+    if decision.stage_before is not Stage.REWORKING:
+        return (check,)
+    return (check, Step("dispatcher", f"pushed the rework, asked for another review of #{names['pull']}"))
 
 
 def _why_red(task: Task) -> tuple[str, ...]:

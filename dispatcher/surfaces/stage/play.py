@@ -143,7 +143,7 @@ def playing(scenario: Scenario, folder: Path, parts: Parts) -> Iterator[Play]:
     with ExitStack() as stack:
         stack.enter_context(_no_proxy_for_loopback())
         box = stack.enter_context(
-            GitHubBox(folder / "forge", settings=BoxSettings(poll_interval_s=2, mergeable_unknown_reads=0))
+            GitHubBox(folder / "forge", settings=BoxSettings(mergeable_unknown_reads=0))
         )
         began = time.monotonic()
         token, key = _set_scene(box, scenario)
@@ -194,8 +194,6 @@ def _settings(scenario: Scenario, folder: Path, url: str) -> Settings:
         base_url=url,
         token=TokenSource(use_gh=False),
         write_pause_s=0.0,
-        poll_interval_s=2,
-        list_poll_interval_s=2,
     )
 
 
