@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dispatcher.core.model import Permission
@@ -38,13 +39,7 @@ class _Bench:
         mirror = self.root / "state" / "repos" / "1" / "mirror.git"
         ours, theirs, back = [], [], []
         for number in range(1, ROUNDS + 1):  # in turn, so that a busy machine slows both alike
-            theirs.append(
-                _timed(
-                    partial(_git, 
-                        mirror, "worktree", "add", "-q", "--detach", str(self.root / f"w{n}"), "main"
-                    )
-                )
-            )
+            theirs.append(_timed(partial(_worktree, mirror, self.root / f"w{number}")))
             ours.append(_timed(partial(self._checkout, number)))
             back.append(self._harvest_and_push(number))
         ratio = min(ours) / min(theirs)
@@ -95,6 +90,10 @@ def _timed(step: Callable[[], object]) -> float:
     begun = time.perf_counter()
     step()
     return time.perf_counter() - begun
+
+
+def _worktree(mirror: Path, folder: Path) -> None:
+    _git(mirror, "worktree", "add", "-q", "--detach", str(folder), "main")
 
 
 def _git(folder: Path, *args: str) -> str:

@@ -1,16 +1,17 @@
 """The one way to run git: a minimal environment, nothing planted is executed, a token only where it is needed."""
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 from urllib.parse import urlsplit
 
 from dispatcher.core.errors import BadCredential, DispatcherError, Gone, NeedsPerson, RetryLater
@@ -18,7 +19,10 @@ from dispatcher.workspace.redact import redact
 
 LOCAL_S: Final = 120.0
 NETWORK_S: Final = 900.0
+MOST_MEMORY_BYTES: Final = 1_000_000_000
+MOST_BYTES: Final = 100_000_000
 
+_LONGEST_COMPLAINT: Final = 20_000
 _FROM_OURSELVES: Final = ("PATH", "TMPDIR")
 _FOR_NETWORK: Final = (
     "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "all_proxy", "no_proxy",
@@ -52,6 +56,7 @@ _NETWORK: Final = (
     ("http.lowSpeedTime", "60"),
 )
 
+_NO_MEMORY: Final = ("out of memory", "cannot allocate memory")
 _NOT_NOW: Final = ("No space left on device", "Cannot allocate memory", "Resource temporarily unavailable")
 
 
@@ -72,13 +77,18 @@ class GitFailed(DispatcherError):
         self.said = said
 
 
+class TooMuch(GitFailed):
+    """git had more to say than we are willing to read: a tree that unfolds without end, a flood of changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a finished program left behind."""
+    """What a finished program left behind; `was_cut` when it had more to say than it was allowed to."""
 
     code: int
     out: bytes
     err: bytes
+    was_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ class Call:
     """How one git command differs from the plain one.
 
     `settings` are configuration for this command alone, `env` further variables, `prefix` a command line put in front,
-    `keep_open` descriptors that the child inherits (a lock that must outlive us).
+    `keep_open` descriptors that the child inherits (a lock that must outlive us). Output is read up to `most_bytes`.
     """
 
     stdin: bytes = b""
@@ -96,6 +106,7 @@ class Call:
     timeout_s: float = LOCAL_S
     protocols: str = "file"
     keep_open: tuple[int, ...] = ()
+    most_bytes: int = MOST_BYTES
 
 
 _PLAIN: Final = Call()
@@ -104,20 +115,29 @@ _PLAIN: Final = Call()
 class Git:
     """Runs git. `token` is asked for each time that a command needs the network; "" or None means anonymous."""
 
-    def __init__(self, token: Callable[[], str] | None = None) -> None:
+    def __init__(self, token: Callable[[], str] | None = None, prefix: tuple[str, ...] = ()) -> None:
         self._token = token
+        self._prefix = prefix
+
+    def modest(self) -> "Git":
+        """The same, but no command may take more than `MOST_MEMORY_BYTES`: for looking at what an agent made."""
+        return Git(self._token, limited(memory_bytes=MOST_MEMORY_BYTES))
 
     def attempt(self, folder: Path, *args: str, call: Call = _PLAIN) -> Finished:
         """Run one command in `folder` and return what it left. Raises RetryLater when it takes too long."""
-        argv = (*call.prefix, "git", *args)
+        argv = (*self._prefix, *call.prefix, "git", *args)
         return spawn(argv, folder, self._environment(call), call)
 
     def output(self, folder: Path, *args: str, call: Call = _PLAIN) -> bytes:
         """Standard output of one command that must succeed. Raises GitFailed, RetryLater."""
         done = self.attempt(folder, *args, call=call)
+        if done.was_cut:
+            raise TooMuch(args[0], done.code, f"more than {call.most_bytes:,} bytes of output")
         if done.code == 0:
             return done.out
         said = self.said(done)
+        if self._prefix and any(sign in said.lower() for sign in _NO_MEMORY):
+            raise TooMuch(args[0], done.code, f"more than {MOST_MEMORY_BYTES:,} bytes of memory")
         if any(sign in said for sign in _NOT_NOW):
             raise RetryLater(f"git {args[0]}: {said}")
         raise GitFailed(args[0], done.code, said)
@@ -147,23 +167,11 @@ class Git:
         return redact(done.err.decode(errors="replace"), secrets)[-2000:].strip()
 
     def head_of(self, folder: Path, limit_bytes: int, *args: str) -> tuple[bytes, bool]:
-        """The first `limit_bytes` of a command's output, and whether there was more. Raises GitFailed."""
-        with subprocess.Popen(
-            ("git", *args),
-            cwd=folder,
-            env=self._environment(_PLAIN),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout is not None
-            out = process.stdout.read(limit_bytes + 1)
-            if len(out) > limit_bytes:
-                process.kill()
-                return out[:limit_bytes], True
-        if process.returncode != 0:
-            raise GitFailed(args[0], process.returncode, "")
-        return out, False
+        """The first `limit_bytes` of a command's output, and whether there was more. Raises GitFailed, RetryLater."""
+        done = self.attempt(folder, *args, call=Call(most_bytes=limit_bytes))
+        if done.code and not done.was_cut:
+            raise GitFailed(args[0], done.code, self.said(done))
+        return done.out, done.was_cut
 
     def _environment(self, call: Call) -> dict[str, str]:
         env = {
@@ -199,39 +207,65 @@ class Git:
 
 
 def spawn(argv: Sequence[str], folder: Path, env: Mapping[str, str], call: Call) -> Finished:
-    """Run a program in its own process group, all of which dies when the time is over. Raises RetryLater then."""
-    with subprocess.Popen(
-        argv,
-        cwd=folder,
-        env=dict(env),
-        stdin=subprocess.PIPE if call.stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        pass_fds=call.keep_open,
-    ) as process:
-        try:
-            out, err = process.communicate(call.stdin or None, timeout=call.timeout_s)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+    """Run a program in a process group that dies as a whole when its time is over. Raises RetryLater then."""
+    late = threading.Event()
+    with TemporaryFile() as given, TemporaryFile() as complaints:
+        given.write(call.stdin)
+        given.seek(0)
+        with subprocess.Popen(
+            argv,
+            cwd=folder,
+            env=dict(env),
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            start_new_session=True,
+            pass_fds=call.keep_open,
+        ) as process:
+            alarm = threading.Timer(call.timeout_s, _end_late, (process.pid, late))
+            alarm.start()
+            assert process.stdout is not None
+            try:
+                out = process.stdout.read(call.most_bytes + 1)
+                if len(out) > call.most_bytes:
+                    _kill_group(process.pid)
+                process.wait()
+            finally:
+                alarm.cancel()
+        if late.is_set():
             words = [word for word in argv if not word.startswith("-")]
-            raise RetryLater(f"{' '.join(words[:3])} did not finish within {call.timeout_s:.0f} s") from None
-    return Finished(process.returncode, out, err)
+            raise RetryLater(f"{' '.join(words[:3])} did not finish within {call.timeout_s:.0f} s")
+        return Finished(
+            process.returncode, out[: call.most_bytes], _end_of(complaints), len(out) > call.most_bytes
+        )
 
 
-def limited(limit_bytes: int) -> tuple[str, ...]:
-    """A command prefix under which no process can write a file larger than `limit_bytes`."""
+def _end_late(leader: int, late: threading.Event) -> None:
+    late.set()
+    _kill_group(leader)
+
+
+def _kill_group(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _end_of(file: IO[bytes]) -> bytes:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _LONGEST_COMPLAINT))
+    return file.read()
+
+
+def limited(*, file_bytes: int = 0, memory_bytes: int = 0) -> tuple[str, ...]:
+    """A command prefix under which no process writes a larger file, or takes more memory; 0 = as much as it likes."""
     if shutil.which("prlimit"):
-        return ("prlimit", f"--fsize={limit_bytes}", "--")
-    blocks = max(1, limit_bytes // 512)  # the unit that POSIX gives `ulimit -f`
-    return ("/bin/sh", "-c", f'ulimit -f {blocks}; exec "$@"', "limited")
-
-
-def quoted(argv: Sequence[str]) -> str:
-    """A command line as one word for git, which hands it to the shell."""
-    return shlex.join(argv)
+        sizes = (("--fsize", file_bytes), ("--data", memory_bytes))
+        return ("prlimit", *(f"{option}={size}" for option, size in sizes if size), "--")
+    # The units that shells give these: POSIX says 512 bytes for files, and everybody counts memory in KiB.
+    orders = (
+        f"ulimit -f {file_bytes // 512 or 'unlimited'}",
+        f"ulimit -d {memory_bytes // 1024 or 'unlimited'}",
+    )
+    return ("/bin/sh", "-c", f'{orders[0]}; {orders[1]} || :; exec "$@"', "limited")
 
 
 def explain_failure(what: str, url: str, said: str) -> DispatcherError:

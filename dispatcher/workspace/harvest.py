@@ -1,7 +1,5 @@
 """From an agent's checkout to a judged commit in the vault."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from dispatcher.workspace import changes
 from dispatcher.workspace.changes import Commit
 from dispatcher.workspace.checkout import alternates_of
 from dispatcher.workspace.gates import Judge, Offer
-from dispatcher.workspace.git import Git
+from dispatcher.workspace.git import Git, TooMuch
 from dispatcher.workspace.reading import find_commits
 from dispatcher.workspace.refused import Refused
 from dispatcher.workspace.staging import Staging, staged
@@ -47,47 +45,51 @@ class Harvester:
         Raises Refused, and ClaimLost when the forge's branch is not where the run began.
         """
         for commit in find_commits(wanted.checkout, wanted.branch, alternates_of(store)):
-            if commit not in {wanted.start, wanted.base_head, wanted.expected}:
-                with self._staged(store, wanted, commit) as staging:
-                    if self._is_new(staging, wanted):
-                        store.accept(staging.path, commit)
-                        return commit
+            if commit not in {wanted.start, wanted.base_head, wanted.expected} and self._took(
+                store, wanted, commit
+            ):
+                return commit
         return ""
 
-    @contextmanager
-    def _staged(self, store: Store, wanted: Yield, commit: str) -> Iterator[Staging]:
+    def _took(self, store: Store, wanted: Yield, commit: str) -> bool:
         limits = (self.surroundings.limits.pack_bytes, self.surroundings.confinement)
-        with staged(self.git, store, self.scratch, (wanted.checkout, commit), limits) as staging:
-            yield staging
+        try:
+            with staged(self.git, store, self.scratch, (wanted.checkout, commit), limits) as staging:
+                if is_new := self._is_new(staging, wanted):
+                    store.accept(staging.path, commit)
+                return is_new
+        except TooMuch as much:
+            raise Refused(f"the changes are too many to be looked through ({much})") from much
 
     def _is_new(self, staging: Staging, wanted: Yield) -> bool:
         """Whether there is something to publish, after every gate. Raises Refused, ClaimLost."""
-        self._refuse_moved_branch(staging, wanted)
+        git = self.git.modest()
+        self._refuse_moved_branch(git, staging, wanted)
         known = tuple(sha for sha in (wanted.base_head, wanted.expected, wanted.start) if sha)
-        commits = changes.list_commits(self.git, staging.path, staging.commit, known)
+        commits = changes.list_commits(git, staging.path, staging.commit, known)
         if not commits:
             return False
         offer = Offer(staging.path, staging.commit, wanted.base_head, wanted.expected)
-        if refusals := self._judge(wanted).refusals(offer, commits):
+        if refusals := self._judge(git, wanted).refusals(offer, commits):
             raise Refused(*refusals)
-        return self._changes_something(staging, wanted, commits)
+        return self._changes_something(git, staging, wanted, commits)
 
-    def _refuse_moved_branch(self, staging: Staging, wanted: Yield) -> None:
+    def _refuse_moved_branch(self, git: Git, staging: Staging, wanted: Yield) -> None:
         if not wanted.expected or not wanted.start:
             return
-        if not changes.is_ancestor(self.git, staging.path, wanted.expected, wanted.start):
+        if not changes.is_ancestor(git, staging.path, wanted.expected, wanted.start):
             raise ClaimLost(
                 f"`{wanted.branch}` moved to {wanted.expected[:12]} while the run worked on {wanted.start[:12]}"
             )
 
-    def _changes_something(self, staging: Staging, wanted: Yield, commits: tuple[Commit, ...]) -> bool:
+    def _changes_something(
+        self, git: Git, staging: Staging, wanted: Yield, commits: tuple[Commit, ...]
+    ) -> bool:
         """Empty commits, and commits that take each other back, are no work; a merge is."""
         if any(len(commit.parents) > 1 for commit in commits):
             return True
-        return bool(
-            changes.list_total(self.git, staging.path, wanted.start or wanted.base_head, staging.commit)
-        )
+        return bool(changes.list_total(git, staging.path, wanted.start or wanted.base_head, staging.commit))
 
-    def _judge(self, wanted: Yield) -> Judge:
+    def _judge(self, git: Git, wanted: Yield) -> Judge:
         with_us = self.surroundings
-        return Judge(self.git, with_us.limits, wanted.protected_paths, with_us.held_secrets)
+        return Judge(git, with_us.limits, wanted.protected_paths, with_us.held_secrets)

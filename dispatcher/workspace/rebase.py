@@ -8,7 +8,9 @@ from pathlib import Path
 from dispatcher.core.errors import DispatcherError
 from dispatcher.workspace.changes import list_commits, merge_base
 from dispatcher.workspace.git import Call, Git, GitFailed, Identity
+from dispatcher.workspace.redact import printable
 
+_SHOWN = 20
 _BOUND_TO_BASE = re.compile(rb"^(?:index [0-9a-f]+\.\.[0-9a-f]+(?: \d+)?|@@ .*? @@.*)$", re.MULTILINE)
 _PERSON = "%an%n%ae%n%ad%n%cn%n%ce%n%cd"
 
@@ -77,7 +79,8 @@ class Rebaser:
         names = self.git.text(self.checkout, "diff", "--name-only", "--diff-filter=U", "-z").split("\0")
         conflicting = sorted({name for name in names if name})
         if conflicting:
-            raise Conflict(f"conflicts with the base in: {', '.join(conflicting)}")
+            more = f" and {len(conflicting) - _SHOWN} more" if len(conflicting) > _SHOWN else ""
+            raise Conflict(printable(f"conflicts with the base in: {', '.join(conflicting[:_SHOWN])}{more}"))
 
     def _run(self, *args: str) -> None:
         self.git.output(self.checkout, *args)

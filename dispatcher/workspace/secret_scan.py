@@ -13,7 +13,6 @@ from detect_secrets.plugins.base import RegexBasedDetector
 from detect_secrets.plugins.github_token import GitHubTokenDetector
 from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
 from detect_secrets.plugins.mailchimp import MailchimpDetector
-from detect_secrets.plugins.openai import OpenAIDetector
 from detect_secrets.plugins.private_key import PrivateKeyDetector
 from detect_secrets.plugins.pypi_token import PypiTokenDetector
 from detect_secrets.plugins.sendgrid import SendGridDetector
@@ -28,16 +27,19 @@ from dispatcher.workspace.redact import as_basic, worth_hiding
 # Detectors of a fixed token shape only. Entropy, keyword and basic-auth detectors cry wolf on ordinary code.
 _DETECTORS: Final = (
     AWSKeyDetector, AzureStorageKeyDetector, GitHubTokenDetector, GitLabTokenDetector, MailchimpDetector,
-    OpenAIDetector, PrivateKeyDetector, PypiTokenDetector, SendGridDetector, SlackDetector, SquareOAuthDetector,
+    PrivateKeyDetector, PypiTokenDetector, SendGridDetector, SlackDetector, SquareOAuthDetector,
     StripeDetector, TelegramBotTokenDetector, TwilioKeyDetector,
 )  # fmt: skip
 
-# Shapes that those detectors do not know (their vendors' documentation of the prefixes), and npm's, for which their
-# pattern takes quadratic time on a line full of slashes.
+# Shapes that those detectors do not know (their vendors' documentation of the prefixes), and npm's and OpenAI's, for
+# which their patterns take quadratic time on a long hostile line.
 _MORE_SHAPES: Final = (
     ("GitHub Token", re.compile(r"github_pat_[A-Za-z0-9_]{36,}")),
     ("Anthropic API Key", re.compile(r"sk-ant-[A-Za-z0-9]+-[A-Za-z0-9_-]{40,}")),
-    ("OpenAI Token", re.compile(r"sk-(?:proj|svcacct)-[A-Za-z0-9_-]{40,}")),
+    (
+        "OpenAI Token",
+        re.compile(r"sk-(?:proj|svcacct)-[A-Za-z0-9_-]{40,}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}"),
+    ),
     ("NPM tokens", re.compile(r":_authToken\s*=\s*(?:npm_\w+|[A-Fa-f0-9-]{36})|\bnpm_[A-Za-z0-9]{36}\b")),
     ("Google API Key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
 )

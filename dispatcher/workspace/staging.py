@@ -9,13 +9,18 @@ from typing import Final
 from uuid import uuid4
 
 from dispatcher.workspace.checkout import remove_tree
-from dispatcher.workspace.git import Call, Git, limited
+from dispatcher.workspace.git import MOST_MEMORY_BYTES, Call, Git, limited
 from dispatcher.workspace.refused import Refused
 from dispatcher.workspace.sandbox import Confinement, Reach
 from dispatcher.workspace.store import Store, borrow
 
 _OFFERED: Final = "refs/heads/offered"
 HARVESTED: Final = "refs/harvest/new"
+
+# The agent's object folder may hold indexes that say something else than its objects.
+_OBJECTS_ALONE: Final = (
+    "[core]\n\tcommitGraph = false\n\tmultiPackIndex = false\n[pack]\n\tuseBitmaps = false\n"
+)
 
 _FETCHING: Final = (
     ("fetch.fsckObjects", "true"),
@@ -70,6 +75,8 @@ def _make_reader(git: Git, path: Path, checkout: Path, commit: str) -> Path:
     path.mkdir(parents=True, mode=0o700)
     git.output(path, "init", "--quiet", "--bare", "--template=", ".")
     borrow(path, checkout / ".git" / "objects")
+    with (path / "config").open("a") as config:
+        config.write(_OBJECTS_ALONE)
     offered = path / _OFFERED
     offered.parent.mkdir(parents=True, exist_ok=True)
     offered.write_text(f"{commit}\n")
@@ -82,7 +89,7 @@ def _fetch(git: Git, path: Path, reader: Path, limits: tuple[int, Sequence[str]]
         path,
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no", "--no-auto-gc",
         f"--upload-pack={shlex.join(upload_pack)}", str(reader), f"+{_OFFERED}:{HARVESTED}",
-        call=Call(settings=_FETCHING, prefix=limited(limit_bytes)),
+        call=Call(settings=_FETCHING, prefix=limited(file_bytes=limit_bytes, memory_bytes=MOST_MEMORY_BYTES)),
     )  # fmt: skip
     if done.code == 0:
         return

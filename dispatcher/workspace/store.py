@@ -117,23 +117,21 @@ class Store:
         return self._find(self.vault, _REBASED + old)
 
     def prune(self, keep: Collection[str]) -> None:
-        """Forget harvested commits that no task needs any more; `keep` are the ones that are still needed."""
-        if not self.vault.exists():
-            return
+        """Forget harvested commits that no task needs any more (all but `keep`), and join small packs."""
         with hold_lock(self._lock, _LOCK_S):
-            listed = self._git.text(
-                self.vault, "for-each-ref", "--format=%(refname) %(objectname)", _HARVESTED, _REBASED
-            )
-            named = [line.split(" ") for line in listed.splitlines()]
-            gone = [
-                f"delete {name}\n"
-                for name, sha in named
-                if sha not in keep and name.rpartition("/")[2] not in keep
-            ]
-            self._git.output(
-                self.vault, "update-ref", "--stdin", call=Call(stdin="".join(gone).encode() or b"\n")
-            )
-            self._git.output(self.vault, "gc", "--quiet", "--prune=1.day.ago")
+            if self.vault.exists():
+                self._forget_all_but(keep)
+            if self.mirror.exists():
+                # Loses no object, also none that only a checkout still borrows.
+                self._git.output(self.mirror, "repack", "--quiet", "-d", "--geometric=2")
+
+    def _forget_all_but(self, keep: Collection[str]) -> None:
+        words = ("for-each-ref", "--format=%(refname) %(objectname)", _HARVESTED, _REBASED)
+        named = [line.split(" ") for line in self._git.text(self.vault, *words).splitlines()]
+        gone = [name for name, sha in named if sha not in keep and name.rpartition("/")[2] not in keep]
+        orders = "".join(f"delete {name}\n" for name in gone).encode()
+        self._git.output(self.vault, "update-ref", "--stdin", call=Call(stdin=orders))
+        self._git.output(self.vault, "gc", "--quiet", "--prune=1.day.ago")
 
     def _keep(self, source: Path, sha: str, ref: str) -> None:
         with hold_lock(self._lock, _LOCK_S) as descriptor:

@@ -250,6 +250,12 @@ def test_no_pattern_of_a_configuration_breaks_the_matcher(path, pattern):
     shadows_protected(path, (pattern,))
 
 
+@pytest.mark.parametrize("hostile", ["//", "sk-", "xoxb-1-", "aws", "npm_", "T3BlbkFJ"])
+def test_a_long_hostile_line_is_scanned_in_one_pass(hostile):
+    """A pattern that tries again from every place would take hours for this."""
+    scan(f"+{hostile * (1_000_000 // len(hostile))}", ("some secret",))
+
+
 @given(st.text(max_size=300))
 def test_no_patch_breaks_the_scan(patch):
     scan(patch, ("some secret",))

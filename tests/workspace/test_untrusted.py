@@ -211,6 +211,25 @@ def _make_tree(checkout, lines):
     return git(checkout.parent, "-C", str(checkout), "-c", "alias.mk=!git mktree < ../lines", "mk")
 
 
+def test_a_tree_that_unfolds_without_end_is_refused(shop):
+    checkout = shop.checkout()
+    blob = git(checkout, "rev-parse", "HEAD:README")
+    tree = _make_tree(checkout, "".join(f"100644 blob {blob}\tf{n}\n" for n in range(10)))
+    for _ in range(9):
+        tree = _make_tree(checkout, "".join(f"040000 tree {tree}\td{n}\n" for n in range(10)))
+    made = git(checkout, "commit-tree", tree, "-p", "HEAD", "-m", "10,000,000,000 files in 11 objects")
+    write(checkout / ".git", {f"refs/heads/{BRANCH}": f"{made}\n"})
+    assert "too many" in shop.harvest(checkout).findings[0]
+
+
+def test_indexes_that_lie_about_the_objects_are_not_believed(shop):
+    checkout = shop.checkout()
+    head = shop.agent_commits(checkout, {"x": "1"})
+    write(checkout / ".git" / "objects" / "info", {"commit-graph": b"CGPH" + b"\1" * 2000})
+    write(checkout / ".git" / "objects" / "pack", {"multi-pack-index": b"MIDX" + b"\1" * 2000})
+    assert shop.harvest(checkout).head == head
+
+
 def test_the_mirror_is_not_written_by_anything_in_the_checkout(shop):
     checkout = shop.checkout()
     mirror = shop.folder / "state" / "repos" / "1" / "mirror.git"
