@@ -72,6 +72,8 @@ def _forge(settings: Settings, journal: Cursors, clock: Clock, token: Secret) ->
         instance=load_instance_id(settings.state_dir),
         write_pause_s=settings.write_pause_s,
         timeout_s=int(settings.timeout_s),
+        poll_s=settings.poll_interval_s,
+        list_poll_s=settings.list_poll_interval_s,
     )
 
 

@@ -1,7 +1,7 @@
 """GitHub behind the Forge port: puts the parts of this room together."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from dispatcher.core.errors import RetryLater
@@ -39,6 +39,7 @@ class GitHubForge:
 
     `instance` names this dispatcher among others with the same bot account; it must outlive the journal. `bot_login`
     is checked against the token. `write_pause_s` keeps writes apart (GitHub asks for about a second).
+    Notifications are asked for every `poll_s`, or as seldom as GitHub wants; lists every `list_poll_s` (0: at every look).
     """
 
     def __init__(
@@ -52,8 +53,12 @@ class GitHubForge:
         instance: str = "",
         write_pause_s: float = 1.0,
         timeout_s: int = 30,
+        poll_s: float = 0.0,
+        list_poll_s: float = 0.0,
     ) -> None:
         self._clock = clock
+        self._list_poll_s = list_poll_s
+        self._lists_due_at: datetime | None = None
         self._connection = Connection(
             base_url or GITHUB_URL, token, clock, write_pause_s=write_pause_s, timeout_s=timeout_s
         )
@@ -67,7 +72,7 @@ class GitHubForge:
         self._claimer = Claimer(self._writer, clock)
         self._stage = StageWriter(self._writer, instance)
         self._trail = Trail(cursors, f"forge:{token.fingerprint}")
-        self._inbox = Inbox(self._connection, clock, self._trail)
+        self._inbox = Inbox(self._connection, clock, self._trail, poll_s)
         self._lists = Lists(self._connection, clock, self._trail)
         self._searcher = Searcher(self._connection, clock, self._trail)
 
@@ -131,14 +136,25 @@ class GitHubForge:
             read_to, next_poll_s = None, SEARCH_POLL_S
         else:
             calls, read_to = self._inbox.look()
-            items = tuple(item for label in labels for item in self._lists.look(label))
-            next_poll_s = self._inbox.wait_s
+            items = self._look_at_lists(labels)
+            next_poll_s = min(self._inbox.wait_s, self._lists_wait_s() or self._inbox.wait_s)
         return Look(
             wakes=tuple(call for call in calls if call.key.repo_id in watched),
             items=tuple(item for item in items if item.key.repo_id in watched),
             notifications_read_to=read_to,
             next_poll_s=next_poll_s,
         )
+
+    def _look_at_lists(self, labels: Sequence[str]) -> tuple[ItemSummary, ...]:
+        if self._lists_wait_s() > 0:
+            return ()
+        items = tuple(item for label in labels for item in self._lists.look(label))
+        self._lists_due_at = self._clock.now() + timedelta(seconds=self._list_poll_s)
+        return items
+
+    def _lists_wait_s(self) -> float:
+        due = self._lists_due_at
+        return max(0.0, (due - self._clock.now()).total_seconds()) if due else 0.0
 
     def sweep(self, repos: Sequence[Repo], labels: Sequence[LabelNames]) -> tuple[ItemSummary, ...]:
         """List every open item of ours, whatever the cursors say."""

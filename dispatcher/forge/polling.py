@@ -66,6 +66,7 @@ class Inbox:
     connection: Connection
     clock: Clock
     trail: Trail
+    poll_s: float = 0.0
     due_at: datetime | None = None
     full_at: datetime | None = None
 
@@ -80,7 +81,8 @@ class Inbox:
         if self.wait_s > 0:
             return (), None
         answer = self._ask(now)
-        self.due_at = now + timedelta(seconds=_seconds(answer.headers.get("x-poll-interval", ""), POLL_S))
+        wanted_s = _seconds(answer.headers.get("x-poll-interval", ""), POLL_S)
+        self.due_at = now + timedelta(seconds=max(wanted_s, self.poll_s))
         if answer.status == 304:
             return (), None
         self._keep_last_modified(answer)

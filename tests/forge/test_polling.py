@@ -37,6 +37,19 @@ def test_an_idle_cycle_is_two_requests_that_answer_304_however_many_repos_there_
     assert (found.wakes, found.items, found.notifications_read_to) == ((), (), None)
 
 
+def test_lists_and_notifications_are_asked_for_as_seldom_as_the_settings_say(office):
+    office.forge = office.start(poll_s=90, list_poll_s=120)
+    look(office)
+    asked = []
+    for _ in range(8):
+        office.clock.passes(30)
+        with office.box.watching() as seen:
+            found = look(office)
+        asked.append([r.path.rpartition("/")[2] for r in seen])
+        assert found.next_poll_s <= 90
+    assert asked == [[], [], ["notifications"], ["issues"], [], ["notifications"], [], ["issues"]]
+
+
 def test_idle_cycles_write_nothing_into_the_journal(office):
     office.issue()
     settle(office)

@@ -142,6 +142,7 @@ class Office:
             caps=self.caps,
             base_url=self.box.url,
             write_pause_s=0.0,
+            list_poll_interval_s=0,
         )
 
     def start(self) -> None:

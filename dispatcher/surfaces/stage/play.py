@@ -194,6 +194,7 @@ def _settings(scenario: Scenario, folder: Path, url: str) -> Settings:
         base_url=url,
         token=TokenSource(use_gh=False),
         write_pause_s=0.0,
+        list_poll_interval_s=0,
     )
 
 
