@@ -1,15 +1,18 @@
 """`dispatcher run` and `once`: the loop, and what it says on the terminal."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 from dispatcher.config import Settings
+from dispatcher.core.errors import RetryLater
 from dispatcher.surfaces.parts import Parts
 from dispatcher.surfaces.screen import Screen
 
 
 def run_daemon(parts: Parts, settings: Settings, screen: Screen) -> None:
-    """Work until stopped. Raises AlreadyRunning, BadCredential."""
+    """Work until stopped. Raises AlreadyRunning, BadCredential; an outage at the start is waited out."""
     with closing(parts.build_engine(settings)) as engine:
+        with suppress(RetryLater):
+            _try_credential(parts, settings)
         screen.show(
             f"Working for {_repos(settings)}; state in {settings.state_dir}. Stop with Ctrl-C: runs go on."
         )
@@ -17,9 +20,19 @@ def run_daemon(parts: Parts, settings: Settings, screen: Screen) -> None:
 
 
 def run_once(parts: Parts, settings: Settings, screen: Screen) -> None:
-    """One round. Raises AlreadyRunning, BadCredential."""
+    """One round. Raises AlreadyRunning, BadCredential, RetryLater."""
     with screen.progress("One round ..."), closing(parts.build_engine(settings)) as engine:
+        _try_credential(parts, settings)
         engine.once()
+
+
+def _try_credential(parts: Parts, settings: Settings) -> None:
+    """Ask the forge who we are: a token that is refused ends the command, instead of being offered again and again."""
+    with (
+        closing(parts.open_journal(settings)) as journal,
+        closing(parts.connect_forge(settings, journal)) as forge,
+    ):
+        forge.fetch_identity()
 
 
 def _repos(settings: Settings) -> str:

@@ -89,6 +89,7 @@ class Parts:
         self.was_closed = False
 
     def open_journal(self, settings, *, read_only=False):
+        settings.state_dir.mkdir(exist_ok=True)
         return SqlJournal(settings.journal_path, read_only=read_only)
 
     def connect_forge(self, settings, journal):
@@ -514,6 +515,21 @@ def test_run_and_once_let_go_of_everything(desk):
     assert "Working for acme/shop" in desk.run("run").stdout
     assert desk.parts.ticks == 11
     assert desk.parts.was_closed
+
+
+def test_a_token_that_is_refused_ends_the_command_at_once(desk):
+    desk.parts.forge.error = BadCredential("GitHub refuses the token.", "Make a new one.")
+    assert desk.run("run").exit_code == 3
+    assert desk.run("once").exit_code == 3
+    assert desk.parts.ticks == 0
+    assert desk.parts.was_closed
+
+
+def test_an_outage_at_the_start_is_waited_out_by_the_daemon_alone(desk):
+    desk.parts.forge.error = QuotaSpent("the quota is used up.", NOW)
+    assert desk.run("once").exit_code == 4
+    assert desk.run("run").exit_code == 0
+    assert desk.parts.ticks == 10
 
 
 def test_a_second_dispatcher_is_refused(desk):
