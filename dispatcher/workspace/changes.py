@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dispatcher.workspace.git import Call, Git
+from dispatcher.workspace.git import Git
+from dispatcher.workspace.process import Call
 
 SYMLINK: Final = "120000"
 SUBMODULE: Final = "160000"

@@ -10,7 +10,8 @@ from typing import Final
 from uuid import uuid4
 
 from dispatcher.core.errors import NeedsPerson
-from dispatcher.workspace.git import Call, Git, Identity
+from dispatcher.workspace.git import Git, Identity
+from dispatcher.workspace.process import Call
 from dispatcher.workspace.store import Store
 
 _PARALLEL: Final = (

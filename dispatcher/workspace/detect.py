@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dispatcher.workspace.git import Call, Git, GitFailed
+from dispatcher.workspace.git import Git, GitFailed
+from dispatcher.workspace.process import Call
 
 _MAKEFILES: Final = ("GNUmakefile", "makefile", "Makefile")
 _TARGETS: Final = ("check", "test")

@@ -8,8 +8,9 @@ from typing import Final
 
 from dispatcher.workspace import changes
 from dispatcher.workspace.changes import Change, Commit
-from dispatcher.workspace.git import Call, Git
+from dispatcher.workspace.git import Git
 from dispatcher.workspace.paths import is_protected, shadows_protected
+from dispatcher.workspace.process import Call
 from dispatcher.workspace.redact import printable
 from dispatcher.workspace.secret_scan import PRIVATE_KEY, Suspicion, scan
 

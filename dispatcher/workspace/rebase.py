@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dispatcher.core.errors import DispatcherError
 from dispatcher.workspace.changes import list_commits, merge_base
-from dispatcher.workspace.git import Call, Git, GitFailed, Identity
+from dispatcher.workspace.git import Git, GitFailed, Identity
+from dispatcher.workspace.process import Call
 from dispatcher.workspace.redact import printable
 
 _SHOWN = 20

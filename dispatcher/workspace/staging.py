@@ -9,7 +9,8 @@ from typing import Final
 from uuid import uuid4
 
 from dispatcher.workspace.checkout import remove_tree
-from dispatcher.workspace.git import MOST_MEMORY_BYTES, Call, Git, limited
+from dispatcher.workspace.git import MOST_MEMORY_BYTES, Git
+from dispatcher.workspace.process import Call, limited
 from dispatcher.workspace.refused import Refused
 from dispatcher.workspace.sandbox import Confinement, Reach
 from dispatcher.workspace.store import Store, borrow
@@ -94,7 +95,7 @@ def _fetch(git: Git, path: Path, reader: Path, limits: tuple[int, Sequence[str]]
     if done.code == 0:
         return
     said = git.said(done)
-    # index-pack dies of SIGXFSZ without a word; what it had written by then is exactly as long as it may be.
-    if any(one.stat().st_size >= limit_bytes for one in path.joinpath("objects", "pack").iterdir()):
+    # index-pack dies of SIGXFSZ without a word; what it had written by then is as long as it may be, in blocks.
+    if any(one.stat().st_size > limit_bytes - 512 for one in path.joinpath("objects", "pack").iterdir()):
         raise Unfetchable(f"the commits are larger than {limit_bytes:,} bytes")
     raise Unfetchable(f"git could not take the commits over: {said.replace(str(reader), 'the checkout')}")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from dispatcher.core.errors import Gone
-from dispatcher.workspace.git import Call, Git, GitFailed, explain_failure
+from dispatcher.workspace.git import Git, GitFailed, explain_failure
 from dispatcher.workspace.lock import hold_lock
+from dispatcher.workspace.process import Call
 
 _LOCK_S: Final = 600.0
 _HARVESTED: Final = "refs/harvest/"

@@ -1,6 +1,7 @@
 """What may not leave the machine stays here, and the reason is named."""
 
-import subprocess
+import os
+import shutil
 
 import pytest
 from hypothesis import given
@@ -207,9 +208,22 @@ def test_a_flood_is_stopped_while_it_is_taken_over(shop):
     shop.limits = GateLimits(pack_bytes=100_000)
     shop.open()
     checkout = shop.checkout()
-    noise = subprocess.run(("head", "-c", "1000000", "/dev/urandom"), capture_output=True, check=True).stdout
-    shop.agent_commits(checkout, {"noise": noise})
+    shop.agent_commits(checkout, {"noise": os.urandom(1_000_000)})
     assert "larger than 100,000 bytes" in refused(shop.harvest(checkout))
+
+
+@pytest.mark.parametrize(("size", "passes"), [(10_000, True), (1_000_000, False)])
+def test_the_same_limit_where_prlimit_is_missing(shop, monkeypatch, size, passes):
+    shop.limits = GateLimits(pack_bytes=100_000)
+    shop.open()
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {"noise": os.urandom(size)})
+    (shop.folder / "programs").mkdir()
+    for name in ("git", "true"):
+        (shop.folder / "programs" / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(shop.folder / "programs"))
+    event = shop.harvest(checkout)
+    assert isinstance(event, CheckPassed) if passes else "larger than 100,000 bytes" in refused(event)
 
 
 def test_a_long_list_of_refusals_is_cut(shop):
