@@ -91,8 +91,7 @@ def _wants_resume(event: Event) -> bool:
 
 def ask_noted(task: Task, event: Event, _now: datetime) -> Task:
     """Remember the mention; whoever wrote it is the one who asked, if nobody was before."""
-    if not isinstance(event, Mentioned):
-        return task
+    assert isinstance(event, Mentioned)
     return replace(task, ask=event.ask, requester=task.requester or event.ask.by)
 
 
@@ -139,8 +138,7 @@ def cooled(task: Task, _event: Event, _now: datetime) -> Task:
 
 def run_begins(task: Task, event: Event, now: datetime) -> Task:
     """Slot, attempt and cooldown are taken at dispatch, before anything can fail."""
-    if not isinstance(event, Dispatched):
-        return task
+    assert isinstance(event, Dispatched)
     cooldown = timedelta(seconds=task.limits.redispatch_cooldown_s)
     keeps_ask = event.run.role is not Role.WORKER  # a worker reads it as an order; a reviewer does not answer
     return replace(
@@ -204,15 +202,13 @@ def repair_of(run: LiveRun) -> LiveRun:
 
 def delivered(task: Task, event: Event, _now: datetime) -> Task:
     """Keep the worker's words for the pull request until its commits have passed."""
-    if not isinstance(event, WorkDelivered):
-        return task
+    assert isinstance(event, WorkDelivered)
     return replace(task, pull_title=event.title, pull_body=event.body, tested=event.tested)
 
 
 def work_published(task: Task, event: Event, now: datetime) -> Task:
     """A checked commit of ours becomes the head; any approval was for another one."""
-    if not isinstance(event, CheckPassed):
-        return task
+    assert isinstance(event, CheckPassed)
     new = replace(
         fresh_step(task, now), head=event.head, draft_head="", checked_head=event.head, approved_head=""
     )
@@ -221,7 +217,8 @@ def work_published(task: Task, event: Event, now: datetime) -> Task:
 
 def head_checked(task: Task, event: Event, _now: datetime) -> Task:
     """The check passed on a head that somebody else pushed."""
-    return replace(task, checked_head=event.head) if isinstance(event, CheckPassed) else task
+    assert isinstance(event, CheckPassed)
+    return replace(task, checked_head=event.head)
 
 
 def check_failed(task: Task, event: Event, now: datetime) -> Task:
@@ -229,8 +226,7 @@ def check_failed(task: Task, event: Event, now: datetime) -> Task:
 
     The attempt that was harvested stays counted; a red check on a head from elsewhere begins a new step.
     """
-    if not isinstance(event, CheckFailed):
-        return task
+    assert isinstance(event, CheckFailed)
     again = event.fingerprint == task.last_check_failure
     before = task if task.run else replace(fresh_step(task, now), approved_head="")
     return replace(
@@ -246,7 +242,8 @@ def check_failed(task: Task, event: Event, now: datetime) -> Task:
 
 def pull_opened(task: Task, event: Event, _now: datetime) -> Task:
     """The pull request exists; from now on it carries the stage."""
-    return replace(task, pull=event.number) if isinstance(event, PullOpened) else task
+    assert isinstance(event, PullOpened)
+    return replace(task, pull=event.number)
 
 
 def push_undone(task: Task, _event: Event, _now: datetime) -> Task:
@@ -263,16 +260,14 @@ def push_undone(task: Task, _event: Event, _now: datetime) -> Task:
 
 def approved(task: Task, event: Event, now: datetime) -> Task:
     """A reviewer run approved this head; the gates are looked at next."""
-    if not isinstance(event, ReviewApproved):
-        return task
+    assert isinstance(event, ReviewApproved)
     kept_ask = task.ask
     return replace(fresh_step(task, now), approved_head=event.head, reviewed_head=event.head, ask=kept_ask)
 
 
 def rejected(task: Task, event: Event, now: datetime) -> Task:
     """A round is over; the next worker gets the findings."""
-    if not isinstance(event, ReviewRejected):
-        return task
+    assert isinstance(event, ReviewRejected)
     told = (f"The reviewer asks for changes: {event.summary}", *map(describe_finding, event.findings))
     return replace(
         fresh_step(task, now), rounds=task.rounds + 1, approved_head="", reviewed_head=event.head, told=told
@@ -287,8 +282,7 @@ def describe_finding(finding: Finding) -> str:
 
 def head_moved(task: Task, event: Event, now: datetime) -> Task:
     """Somebody else pushed: nothing that was said of the old head holds for the new one."""
-    if not isinstance(event, HeadMoved):
-        return task
+    assert isinstance(event, HeadMoved)
     moved = replace(fresh_step(task, now), head=event.head, draft_head="", checked_head="", approved_head="")
     return replace(moved, ask=task.ask, rebasing_head="")
 
@@ -303,8 +297,7 @@ def rebased(task: Task, event: Event, now: datetime) -> Task:
 
     CI begins anew on it, so the patience for CI does too. A rebase that found nothing to do is not tried again.
     """
-    if not isinstance(event, Rebased):
-        return task
+    assert isinstance(event, Rebased)
     keeps = event.same_patch and task.approved_head == event.old_head
     is_moved = event.head != event.old_head
     return replace(
@@ -325,13 +318,12 @@ def sent_back(task: Task, event: Event, now: datetime) -> Task:
     What a machine sends back is a round, so that a CI that is always red costs no more than a reviewer who never
     agrees. What a person wants starts the count afresh.
     """
-    told = describe_reason(event)
     by_machine = isinstance(event, CiTurnedRed | RebaseFailed)
     return replace(
         fresh_step(task, now),
         rounds=task.rounds + 1 if by_machine else 0,
         approved_head="",
-        told=(*task.told, told) if told else task.told,
+        told=(*task.told, describe_reason(event)),
         rebasing_head="",
     )
 
@@ -345,10 +337,9 @@ def describe_reason(event: Event) -> str:
             return f"The branch conflicts with its base and git could not rebase it: {event.why}. Rebase or merge by hand."
         case ChangesRequested():
             return f"@{event.by.login} requested changes: {event.text}"
-        case WorkWanted():
-            return event.text
         case _:
-            return ""
+            assert isinstance(event, WorkWanted)
+            return event.text
 
 
 def work_wanted(task: Task, event: Event, now: datetime) -> Task:
@@ -430,8 +421,7 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
 
 def head_noted(task: Task, event: Event, _now: datetime) -> Task:
     """A person pushed while it is their turn: a fresh reviewer looks when they hand back. A question stays one."""
-    if not isinstance(event, HeadMoved):
-        return task
+    assert isinstance(event, HeadMoved)
     resumes = task.resume_stage if task.resume_stage is Stage.ASKED else Stage.NEEDS_REVIEW
     return replace(
         task, head=event.head, draft_head="", checked_head="", approved_head="", resume_stage=resumes
@@ -450,8 +440,7 @@ def adopted(task: Task, event: Event, now: datetime) -> Task:
 
     Whoever asks for rework or takes the turn does not believe the approval any more.
     """
-    if not isinstance(event, StageShown):
-        return task
+    assert isinstance(event, StageShown)
     head = event.head or task.head
     keeps_approval = task.approved_head == head and event.stage is not Stage.NEEDS_REWORK
     return replace(

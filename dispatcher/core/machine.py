@@ -112,7 +112,7 @@ def _guard(when: Guard) -> Callable[[EventData], bool]:
 
 def _noting(row: Row) -> Callable[[EventData], None]:
     def note(data: EventData) -> None:
-        if isinstance(data.model, _Model):
-            data.model.row = row
+        assert isinstance(data.model, _Model)
+        data.model.row = row
 
     return note

@@ -46,20 +46,20 @@ def _key(kind: str, task: Task) -> str:
 
 def claim(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
     """Take the item for the run."""
-    if not isinstance(event, Dispatched):
-        return ()
+    assert isinstance(event, Dispatched)
     return (Claim(f"claim:{event.run.id}", task.front, event.run),)
 
 
 def start(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
     """Start the run that was dispatched."""
-    return (StartRun(f"start:{event.run.id}", event.run),) if isinstance(event, Dispatched) else ()
+    assert isinstance(event, Dispatched)
+    return (StartRun(f"start:{event.run.id}", event.run),)
 
 
 def start_repair(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
     """Start one repair run on the checkout of the run whose outcome did not fit."""
-    if before.run is None or not isinstance(event, OutcomeMalformed):
-        return ()
+    assert before.run is not None
+    assert isinstance(event, OutcomeMalformed)
     repair = repair_of(before.run)
     return (StartRun(f"start:{repair.id}", repair, repairs=before.run.id, repair_error=event.error),)
 
@@ -80,7 +80,8 @@ def keep(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
 
 def harvest(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
     """Fetch, judge and check what the worker committed."""
-    return (Harvest(f"harvest:{event.run_id}", event.run_id),) if isinstance(event, WorkDelivered) else ()
+    assert isinstance(event, WorkDelivered)
+    return (Harvest(f"harvest:{event.run_id}", event.run_id),)
 
 
 def check_head(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
@@ -90,8 +91,7 @@ def check_head(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
 
 def push(before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
     """Publish the checked commit on the task's branch."""
-    if not isinstance(event, CheckPassed):
-        return ()
+    assert isinstance(event, CheckPassed)
     return (Push(_key("push", task), task.branch, event.head, expected=before.head),)
 
 
@@ -122,8 +122,7 @@ def show(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
 
 def post_review(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
     """Post the verdict, once per run."""
-    if not isinstance(event, ReviewApproved | ReviewRejected):
-        return ()
+    assert isinstance(event, ReviewApproved | ReviewRejected)
     approved = isinstance(event, ReviewApproved)
     return (PostReview(f"review:{event.run_id}", event.head, approved, event.summary, event.findings),)
 
@@ -135,6 +134,5 @@ def ask_person(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
 
 def answer(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
     """Post the responder's answer."""
-    if not isinstance(event, Answered):
-        return ()
+    assert isinstance(event, Answered)
     return (PostComment(f"answer:{event.run_id}", task.front, CommentKind.ANSWER, event.text),)

@@ -62,6 +62,11 @@ def test_a_person_who_orders_a_review_of_a_new_pull_request_is_the_requester():
     assert (after.stage, after.requester) == (Stage.NEEDS_REVIEW, BEN)
 
 
+def test_whoever_answers_a_task_that_nobody_is_known_to_have_asked_for_becomes_the_requester():
+    lost_journal = task_in(Stage.BLOCKED, requester=None)
+    assert follow(lost_journal, MENTION).task.requester == BEN
+
+
 def test_an_order_from_the_command_line_names_nobody():
     assert (
         follow(task_in(Stage.DROPPED, requester=None), e.CommandGiven(Command.RETRY)).task.requester is None
