@@ -15,7 +15,7 @@ from dispatcher.workspace import GitWorkspaces, Identity, Surroundings
 
 FILES = 2500
 FILE_BYTES = 12_000
-ROUNDS = 5
+ROUNDS = 8
 BRANCH = "bot/1-bench"
 
 
