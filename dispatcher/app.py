@@ -104,7 +104,7 @@ class Daemon:
 
     def once(self) -> None:
         """One round from a standing start."""
-        self.engine.recover()
+        self.engine.start()
         self.tick()
 
     def explain_check(self, full_name: str) -> Check | None:

@@ -285,6 +285,7 @@ class Decided:
 
     `run_reserved` is inserted as a reserved run; `run_ended` names a run that is over with this decision.
     `cancels_pending`: what earlier decisions on the task still had to do is crossed off first.
+    `effect_done` is the effect whose result this event is: it is crossed off with the decision.
     """
 
     task: Task
@@ -297,6 +298,7 @@ class Decided:
     run_ended: str = ""
     run_reserved: LiveRun | None = None
     cancels_pending: bool = False
+    effect_done: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

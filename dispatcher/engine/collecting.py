@@ -3,7 +3,7 @@
 import logging
 
 from dispatcher.core.effects import StartRun
-from dispatcher.core.errors import DispatcherError, RetryLater
+from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.events import (
     Event,
     OutcomeMalformed,
@@ -17,7 +17,7 @@ from dispatcher.core.events import (
 from dispatcher.core.model import Task
 from dispatcher.core.policy import wall_limit_s
 from dispatcher.engine.desk import Desk
-from dispatcher.engine.ledger import apply
+from dispatcher.engine.ledger import Closing, apply
 from dispatcher.engine.looking import Watcher
 from dispatcher.ports import RunRecord, RunReport
 
@@ -38,9 +38,13 @@ class Collector:
                 self._collect_one(record)
             except RetryLater as error:
                 log.warning("collect run=%s postponed: %s", record.run.id, error)
+            except (JournalUnusable, BadCredential):
+                raise
             except DispatcherError as error:
                 self._desk.journal.note(record.task, f"run {record.run.id}: {error}", self._desk.clock.now())
                 log.exception("collect run=%s failed", record.run.id)
+            except Exception:  # noqa: BLE001 - one run's accident must not stop the others
+                self._desk.note_accident(f"run {record.run.id}", record.task)
 
     def _collect_one(self, record: RunRecord) -> None:
         desk, run_id = self._desk, record.run.id
@@ -74,7 +78,7 @@ class Collector:
             return
         if is_awaited and task is not None:
             apply(
-                self._desk, task, RunCancelled(record.run.id, "it was never started"), run_ended=record.run.id
+                self._desk, task, RunCancelled(record.run.id, "it was never started"), Closing(record.run.id)
             )
         else:
             self._desk.journal.mark_run_ended(record.run.id, self._desk.clock.now(), "never started")
@@ -88,7 +92,7 @@ class Collector:
         if not isinstance(event, WorkDelivered):
             self._watcher.inspect(task.key)
             task = desk.journal.load_task(record.task) or task
-        task = apply(desk, task, event, run_ended=report.run_id)
+        task = apply(desk, task, event, Closing(run_ended=report.run_id))
         desk.journal.mark_run_ended(report.run_id, desk.clock.now(), type(event).__name__, report.cost_usd)
         self._watcher.look_for_gates(task)
 

@@ -1,5 +1,7 @@
 """What every part of the engine shares: the ports, and the little that is known of the world between two ticks."""
 
+import logging
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,6 +10,8 @@ from dispatcher.core.rules import Caps, RepoRules
 from dispatcher.engine.agenda import Agenda
 from dispatcher.engine.jobs import Jobs
 from dispatcher.ports import Clock, Forge, Intake, Journal, Repo, Runs, Words, Workspaces
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,24 @@ class Desk:
     in_flight: set[str] = field(default_factory=set)
     writes_in_flight: set[str] = field(default_factory=set)
     forge_reached_at: datetime | None = None
+    accidents: list[str] = field(default_factory=list)
     is_draining: bool = False
     kills_on_stop: bool = False
     stop_asked: bool = False
+    _last_noted: dict[str, str] = field(default_factory=dict)
+
+    def note_accident(self, where: str, task: ItemKey | None = None) -> None:
+        """An error that nobody foresaw: told with its traceback, kept for `status`, and the others go on."""
+        error = sys.exc_info()[1]
+        log.exception("accident in %s", where)
+        self.accidents.append(f"{where}: {error!r}")
+        self.note_once(where, f"{where} failed unexpectedly: {error!r}; the log has the details", task)
+
+    def note_once(self, where: str, what: str, task: ItemKey | None = None) -> None:
+        """Note something that may come back with every tick; the same words are noted once."""
+        if self._last_noted.get(where) != what:
+            self._last_noted[where] = what
+            self.journal.note(task, what, self.clock.now())
 
     @property
     def me(self) -> Person:

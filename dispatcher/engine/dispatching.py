@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dispatcher.core.events import Dispatched, Event, HeadUnchecked, RunVanished
-from dispatcher.core.model import HoldKind, ItemKey, LiveRun, Stage, Task
+from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Stage, Task
 from dispatcher.core.policy import (
     ROLE_OF,
     LiveCount,
@@ -38,9 +38,22 @@ class Starter:
         ready: list[Task] = []
         for key in self._desk.agenda.take_due(now, slot_is_free=self._slot_is_free(situation, now)):
             task = self._desk.journal.load_task(key)
-            if task is not None and (waiting := self._prepare(with_limits(self._desk, task), situation, now)):
+            if task is None or self._is_orphaned(task):
+                continue
+            if waiting := self._prepare(with_limits(self._desk, task), situation, now):
                 ready.append(waiting)
         self._start_batch(ready, situation, now)
+
+    def _is_orphaned(self, task: Task) -> bool:
+        """Whether its repository is out of reach: taken from the configuration, gone, or not to be used now."""
+        if self._desk.repo_of(task) is not None:
+            return False
+        why = self._desk.troubles.get(task.repo, "the repository being in the configuration again")
+        hold = Hold(HoldKind.REPO_UNUSABLE, why)
+        self._desk.agenda.park(task.key, hold)
+        if task.hold != hold:
+            self._desk.journal.save_task(replace(task, hold=hold))
+        return True
 
     def _prepare(self, task: Task, situation: Situation, now: datetime) -> Task | None:
         """Settle what needs no slot (limits, an unchecked head, a run that vanished); the task if it wants a slot."""
@@ -88,7 +101,7 @@ class Starter:
 
     def _start(self, task: Task, situation: Situation, now: datetime) -> Situation:
         role = ROLE_OF[task.stage]
-        agent = situation.rules[task.repo].agent_for(role)
+        agent = self._desk.repos[task.key.repo_id].rules.agent_for(role)
         run = LiveRun(_run_id(task, str(role)), role, agent, task.head, now)
         apply(self._desk, replace(task, hold=None), Dispatched(run))
         live = (*situation.live, LiveCount(str(task.key), task.repo, role))

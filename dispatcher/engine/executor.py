@@ -23,7 +23,15 @@ from dispatcher.core.effects import (
     StartRun,
     StopRun,
 )
-from dispatcher.core.errors import ClaimLost, DispatcherError, NeedsPerson, QuotaSpent, RetryLater
+from dispatcher.core.errors import (
+    BadCredential,
+    ClaimLost,
+    DispatcherError,
+    JournalUnusable,
+    NeedsPerson,
+    QuotaSpent,
+    RetryLater,
+)
 from dispatcher.core.events import CheckPassed, ClaimRefused, EffectRefused, Event, PullOpened, PushRefused
 from dispatcher.core.model import Snapshot, Stage, Task
 from dispatcher.core.observe import learn
@@ -31,7 +39,7 @@ from dispatcher.engine.briefing import Briefer
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.display import people_to_hand_to, stage_order
 from dispatcher.engine.jobs import Work
-from dispatcher.engine.ledger import READ_ONLY, apply
+from dispatcher.engine.ledger import READ_ONLY, Closing, apply
 from dispatcher.engine.looking import Watcher
 from dispatcher.ports import ClaimOrder, HarvestOrder, PullOrder, Repo, ReviewOrder, StoredEffect, Written
 
@@ -72,7 +80,7 @@ class Executor:
     def _note_in_flight(self, pending: Sequence[StoredEffect]) -> None:
         desk = self._desk
         before = desk.in_flight
-        desk.in_flight = {str(stored.task) for stored in pending}
+        desk.in_flight = {str(stored.task) for stored in pending if stored.task.repo_id in desk.repos}
         desk.writes_in_flight = {
             str(stored.task) for stored in pending if not isinstance(stored.effect, READ_ONLY)
         }
@@ -96,8 +104,10 @@ class Executor:
             self._finish(stored, self._perform(stored, task, repo))
         except NotYet:
             return
+        except (JournalUnusable, BadCredential):
+            raise  # not this task's trouble: nothing can be done for any task until a person mends it
         except ClaimLost as error:
-            self._give_up(stored, task, self._lost(stored.effect, str(error)))
+            self._give_up(task, self._lost(stored.effect, str(error)))
         except QuotaSpent as error:
             desk.journal.postpone(stored.id, str(error), error.until or desk.clock.now() + BACKOFF[0])
         except RetryLater as error:
@@ -105,17 +115,17 @@ class Executor:
         except DispatcherError as error:
             final = isinstance(error, NeedsPerson)
             self._fail(stored, task, error, counts=True, final=final)
-        except Exception as error:  # one task's accident must not stop the others
-            log.exception("effect failed task=%s effect=%s", task.name, stored.effect.key)
+        except Exception as error:  # noqa: BLE001 - one task's accident must not stop the others
+            desk.note_accident(f"effect {stored.effect.key}", stored.task)
             self._fail(stored, task, error, counts=True)
 
     def _finish(self, stored: StoredEffect, events: Sequence[Event]) -> None:
         desk = self._desk
         if any(isinstance(event, CheckPassed) and event.run_id for event in events):
             self._watcher.inspect(stored.task)
-        task = desk.journal.load_task(stored.task)
         for event in events:
-            task = apply(desk, task, event) if task else None
+            if task := desk.journal.load_task(stored.task):
+                apply(desk, task, event, Closing(effect_done=stored.id))
         desk.journal.mark_applied(stored.id, desk.clock.now())
         desk.agenda.touch(stored.task)
 
@@ -127,7 +137,7 @@ class Executor:
         tries = stored.tries + 1 if counts else stored.tries
         log.warning("effect task=%s %s try=%d: %s", task.name, stored.effect.key, tries, error)
         if final or tries >= MAX_TRIES:
-            self._give_up(stored, task, EffectRefused(type(stored.effect).__name__, str(error)))
+            self._give_up(task, EffectRefused(type(stored.effect).__name__, str(error)))
             return
         until = error.until if isinstance(error, RetryLater) and error.until else None
         retry_at = until or now + BACKOFF[min(tries, len(BACKOFF) - 1)]
@@ -136,11 +146,10 @@ class Executor:
         else:
             self._desk.journal.postpone(stored.id, str(error), retry_at)
 
-    def _give_up(self, stored: StoredEffect, task: Task, event: Event) -> None:
+    def _give_up(self, task: Task, event: Event) -> None:
         """Nothing more of this decision is carried out; the machine says what follows."""
-        self._desk.journal.cancel_effects(stored.task, f"{type(event).__name__}: {stored.effect.key}")
         ended = task.run.id if task.run and isinstance(event, ClaimRefused) else ""
-        apply(self._desk, task, event, run_ended=ended)
+        apply(self._desk, task, event, Closing(run_ended=ended, cancels_pending=True))
 
     def _lost(self, effect: Effect, why: str) -> Event:
         if isinstance(effect, Claim):
@@ -251,6 +260,8 @@ class Executor:
         return ()
 
     def _open_pull(self, effect: OpenPull, task: Task) -> Sequence[Event]:
+        if task.pull is not None:
+            return ()  # opened before a crash, and perhaps closed since: never a second one
         body = self._desk.words.pull_body(task)
         title = self._desk.words.pull_title(task)
         order = PullOrder(task.repo, effect.branch, effect.base, title, body, effect.key)

@@ -1,7 +1,7 @@
 """Event in, decision out, committed. The only caller of the machine."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dispatcher.core.effects import CheckHead, Harvest, StopRun
 from dispatcher.core.events import (
@@ -27,11 +27,24 @@ READ_ONLY = (Harvest, CheckHead)
 log = logging.getLogger(__name__)
 
 
-def apply(desk: Desk, task: Task, event: Event, run_ended: str = "") -> Task:
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What is over with an event: a run, the effect whose result it is, or everything that the task still had to do."""
+
+    run_ended: str = ""
+    effect_done: int | None = None
+    cancels_pending: bool = False
+
+
+NOTHING_CLOSES = Closing()
+
+
+def apply(desk: Desk, task: Task, event: Event, closing: Closing = NOTHING_CLOSES) -> Task:
     """Decide what the event means and commit it: task, decision, effects and runs in one transaction."""
     now = desk.clock.now()
     decision = decide(with_limits(desk, task), event, now)
-    if decision.verdict is Verdict.IGNORED and not run_ended and not isinstance(event, TOLD_ONCE):
+    is_idle_talk = decision.verdict is Verdict.IGNORED and not isinstance(event, TOLD_ONCE)
+    if is_idle_talk and closing == NOTHING_CLOSES:
         return task
     decided = Decided(
         task=decision.task,
@@ -41,9 +54,10 @@ def apply(desk: Desk, task: Task, event: Event, run_ended: str = "") -> Task:
         reason=decision.reason,
         effects=decision.effects,
         at=now,
-        run_ended=run_ended,
+        run_ended=closing.run_ended,
         run_reserved=_newly_reserved(task, decision),
-        cancels_pending=any(isinstance(effect, StopRun) for effect in decision.effects),
+        cancels_pending=closing.cancels_pending or any(isinstance(e, StopRun) for e in decision.effects),
+        effect_done=closing.effect_done,
     )
     desk.journal.commit(decided)
     desk.agenda.touch(task.key)

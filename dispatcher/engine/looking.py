@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dispatcher.core.errors import DispatcherError, RetryLater
+from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, QuotaSpent, RetryLater
 from dispatcher.core.intake import Heard, read_comments
 from dispatcher.core.model import (
     Comment,
@@ -27,6 +27,9 @@ from dispatcher.ports import Look, Repo
 
 CHANGES_UNSEEN = {Stage.MERGE_READY, Stage.NEEDS_REVIEW, Stage.REVIEWING}
 """Stages in which CI and conflicts matter; they change without touching the item's `updated_at`."""
+
+TRY_AGAIN = timedelta(seconds=30)
+"""When an item that could not be read is read again."""
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +84,8 @@ class Watcher:
         seen = desk.forge.look(repos, frozenset(repo.rules.labels.turn for repo in repos))
         desk.forge_reached_at = now
         self._next_look_at = now + timedelta(seconds=seen.next_poll_s)
-        self._inspect_all(self._worth_inspecting(seen))
-        if seen.wakes and seen.notifications_read_to:
+        all_read = self._inspect_all(self._worth_inspecting(seen))
+        if all_read and seen.wakes and seen.notifications_read_to:
             desk.forge.mark_read(seen.notifications_read_to)
         self._sweep(repos, now)
 
@@ -120,20 +123,30 @@ class Watcher:
         keys += [task.key for task in ours if task.front not in shown or task.stage in CHANGES_UNSEEN]
         self._inspect_all(keys)
 
-    def _inspect_all(self, keys: Iterable[ItemKey]) -> None:
-        """Inspect each; one that fails is noted and stops nobody else. A spent quota ends the round."""
-        for key in dict.fromkeys(keys):
-            try:
-                self.inspect(key)
-            except RetryLater as error:
-                self._next_look_at = None
-                self._next_sweep_at = None
-                log.warning("look item=%s postponed: %s", key, error)
-                if error.until:
-                    raise
-            except DispatcherError as error:
-                self._desk.journal.note(key, f"could not look at it: {error}", self._desk.clock.now())
-                log.warning("look item=%s failed: %s", key, error)
+    def _inspect_all(self, keys: Iterable[ItemKey]) -> bool:
+        """Inspect each; one that fails stops nobody else. Whether all of them could be read."""
+        unread = [key for key in dict.fromkeys(keys) if not self._inspect_safely(key)]
+        return not unread
+
+    def _inspect_safely(self, key: ItemKey) -> bool:
+        desk, now = self._desk, self._desk.clock.now()
+        try:
+            self.inspect(key)
+        except (JournalUnusable, BadCredential, QuotaSpent):
+            desk.look_alarms[key] = now
+            raise
+        except RetryLater as error:
+            log.warning("look item=%s postponed: %s", key, error)
+            desk.look_alarms[key] = error.until or now + TRY_AGAIN
+        except DispatcherError as error:
+            desk.note_once(f"look {key}", f"could not look at it: {error}", key)
+            log.warning("look item=%s failed: %s", key, error)
+            return True  # looking again would not help; the sweep does it now and then
+        except Exception:  # noqa: BLE001 - one item's accident must not stop the others
+            desk.note_accident(f"look {key}", key)
+        else:
+            return True
+        return False
 
     def inspect(self, key: ItemKey) -> Task | None:
         """Read one item as it is now and decide what the differences mean; returns the task afterwards."""

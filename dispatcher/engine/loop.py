@@ -41,6 +41,17 @@ class Engine:
                 desk.runs.stop(run_id, "not in the journal", at_once=True)
                 desk.runs.reap(run_id)
 
+    def start(self) -> None:
+        """Learn who we are, then pick up what is there. Raises BadCredential, BadConfig: no round would mend that."""
+        self._connect_if_reachable()
+        self.recover()
+
+    def _connect_if_reachable(self) -> None:
+        try:
+            self.watcher.connect()
+        except RetryLater as error:
+            log.warning("the forge is not reachable yet: %s", error)
+
     def tick(self) -> None:
         """One round. Acting first makes a restart an ordinary tick; looking never waits for a free slot."""
         self._safely("connect", self.watcher.connect)
@@ -65,11 +76,13 @@ class Engine:
             log.warning("%s postponed: %s", what, error)
         except DispatcherError as error:
             log.error("%s: %s", what, error)  # noqa: TRY400  (the message says it all)
-            self.desk.journal.note(None, f"{what}: {error}", self.desk.clock.now())
+            self.desk.note_once(what, f"{what}: {error}")
+        except Exception:  # noqa: BLE001 - the loop outlives every accident
+            self.desk.note_accident(what)
 
     def run(self, before_tick: Callable[[], None] = lambda: None) -> None:
         """Tick until somebody asks to stop. Runs go on without us and are adopted by the next start."""
-        self.recover()
+        self.start()
         while not self.desk.stop_asked:
             before_tick()
             self.tick()

@@ -134,6 +134,9 @@ class SqlJournal:
                 connection, decided.task, decided.at, has_moved=decided.stage_before != decided.task.stage
             )
             connection.execute(queries.insert_decision(decided))
+            if decided.effect_done is not None:
+                done: queries.Row = {"state": "applied", "applied_at": decided.at, "error": ""}
+                connection.execute(queries.change_effect(decided.effect_done, done))
             if decided.cancels_pending:
                 why = f"superseded by {codec.kind_of(decided.event)}"
                 connection.execute(queries.cancel_pending(decided.task.key, why))

@@ -150,10 +150,11 @@ class Office:
         host = {"DISPATCHER_GITHUB_TOKEN": self.token, "PATH": os.environ["PATH"], "HOME": str(self.root)}
         self.daemon = app.build_engine(self.settings, clock=self.clock, environment=host)
         self.engine = self.daemon.engine
-        self.engine.recover()
+        self.engine.start()
 
     def stop(self) -> None:
         """The dispatcher goes away; its runs stay."""
+        assert self.engine.desk.accidents == []
         self.engine.desk.jobs.settle(PATIENCE_S)
         self.daemon.close()
 

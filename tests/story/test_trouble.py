@@ -250,6 +250,7 @@ def test_a_repository_that_is_gone_stops_nobody_else(tmp_path):
     with opened(tmp_path, repos=[SHOP, "acme/depot"]) as office:
         lost = office.asks("lost", repo="acme/depot")
         office.person().delete_repo("acme/depot")
+        office.later(minutes=31)
         good = office.asks("good")
 
         office.settle(until=lambda: office.has_task(good) and office.stage(good) is Stage.MERGE_READY)
