@@ -22,7 +22,7 @@ from dispatcher.surfaces.stage.play import Play, Scenario, listening_for_the_bel
 from dispatcher.surfaces.stage.script import scripted
 from dispatcher.surfaces.stage.view import View, opened_view, render_sight, render_steps
 
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 _PERSON: Final = "alice"
 _HANDED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 

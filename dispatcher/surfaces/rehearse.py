@@ -83,7 +83,7 @@ def choose_agent(wish: Rehearsal) -> AgentConfig:
             raise UsageProblem(f'--script "{wish.script}" is not a file. It takes a script in JSON.')
         return scripted(wish.script.resolve())
     if wish.agent_command:
-        return AgentConfig("own", "command", _parse_words("--agent-command", wish.agent_command))
+        return AgentConfig("own", "command", _installed(_parse_words("--agent-command", wish.agent_command)))
     if wish.agent not in AGENT_KINDS or wish.agent == "command":
         raise UsageProblem(f'--agent "{wish.agent}" is not known. {_who_can_work(has_none=True)}')
     if not shutil.which(wish.agent):
@@ -91,6 +91,13 @@ def choose_agent(wish: Rehearsal) -> AgentConfig:
             f"--agent {wish.agent}: the program `{wish.agent}` is not installed, or not in PATH."
         )
     return AgentConfig(wish.agent, wish.agent)
+
+
+def _installed(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if not argv or not shutil.which(argv[0]):
+        program = argv[0] if argv else ""
+        raise UsageProblem(f'--agent-command: the program "{program}" is not installed, or not in PATH.')
+    return argv
 
 
 def _who_can_work(*, has_none: bool) -> str:

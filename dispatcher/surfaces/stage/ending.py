@@ -18,6 +18,7 @@ from dispatcher.surfaces.stage.sight import Change, ShownReview, Traffic, count_
 
 _LABEL_WIDTH = 10
 _BAR_WIDTH = 30
+_COUNT_WIDTH = 8
 _DIFF_LINES = 200
 
 
@@ -116,25 +117,28 @@ def _facts(ending: Ending, width: int) -> Iterator[tuple[str, list[Text]]]:
     if ending.pull is not None:
         yield "PR", [Text(line) for line in textwrap.wrap(f"#{ending.pull} {one_line(ending.title)}", width)]
     if ending.change is not None and ending.change.files:
-        yield "changes", _render_files(ending.change)
+        yield "changes", _render_files(ending.change, width)
     if ending.reviews:
         yield "review", [Text(line) for line in textwrap.wrap(_render_review(ending.reviews[-1]), width)]
     if ending.why:
         yield "why", [Text(line) for line in _wrap_all(ending.why, width)]
-    yield "took", [Text(_render_counts(ending.counts))]
+    yield "took", [Text(line) for line in textwrap.wrap(_render_counts(ending.counts), width)]
 
 
-def _render_files(change: Change) -> list[Text]:
+def _render_files(change: Change, width: int) -> list[Text]:
     """A diffstat: names aligned, bars scaled down when they would be long."""
-    widest = min(60, max(len(file.path) for file in change.files))
+    longest = width - _BAR_WIDTH - _COUNT_WIDTH
+    widest = min(longest, max(len(file.path) for file in change.files))
     largest = max(file.additions + file.deletions for file in change.files)
-    scale = min(1.0, _BAR_WIDTH / max(largest, 1))
+    # Each kind is rounded up to one character at least.
+    scale = min(1.0, (_BAR_WIDTH - 1) / max(largest, 1))
     lines = []
     for file in change.files:
-        path = one_line(file.path, 60)
+        path = one_line(file.path, longest)
         bar = Text(f"{path:<{widest}}  {file.additions + file.deletions:>4} ")
         bar.append("+" * _bar(file.additions, scale), "green")
         bar.append("-" * _bar(file.deletions, scale), "red")
+        bar.rstrip()
         lines.append(bar)
     return lines
 

@@ -14,6 +14,7 @@ from dispatcher.surfaces.screen import one_line
 
 _LONGEST_ISSUE: Final = 1_000_000
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_HEADING: Final = re.compile(r"\A#(?:\s+|\Z)")
 _BRANCH: Final = "rehearsal"
 
 
@@ -53,7 +54,7 @@ def load_issue(file: str) -> Wanted:
             f'--issue "{file}" has {len(raw):,} bytes; an issue has at most {_LONGEST_ISSUE:,}.'
         )
     title, _, body = clean_text(raw.decode("utf-8", "replace").lstrip("\ufeff")).strip().partition("\n")
-    title = title.removeprefix("# ").strip()
+    title = _HEADING.sub("", title).strip()
     if not title:
         raise UsageProblem(f'--issue "{file}" is empty. Its first line becomes the title, the rest the text.')
     return Wanted(one_line(title, 250), body.strip())

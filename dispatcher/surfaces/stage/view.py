@@ -100,7 +100,8 @@ def opened_view(*, as_json: bool) -> Iterator[View]:
         return
     console = make_console()
     if not console.is_terminal or console.is_dumb_terminal or os.environ.get("NO_COLOR"):
-        yield PlainView(console)
+        # NO_COLOR alone would leave bold and dim in.
+        yield PlainView(Console(force_terminal=False, width=console.width))
         return
     from rich.live import Live
 
