@@ -243,7 +243,7 @@ def logs(
 @app.command()
 def diagram(*, as_json: AsJson = False) -> None:
     """Print the stages and what moves between them, as a Mermaid diagram."""
-    from dispatcher.core.machine import render_mermaid
+    from dispatcher.core.diagram import render_mermaid
 
     screen, drawn = screen_for(as_json), render_mermaid()
     screen.show_json({"mermaid": drawn})

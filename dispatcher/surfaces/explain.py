@@ -119,7 +119,7 @@ def render_explanation(told: Explanation) -> Sequence[str]:
 def _reason(task: Task, now: datetime) -> str:
     match task.stage:
         case Stage.DONE:
-            return f"{task.name} is done: merged."
+            return f"{task.name} is done: {'merged' if task.pull else 'answered'}."
         case Stage.DROPPED:
             return f"{task.name} is over: closed without a merge."
         case Stage.BLOCKED:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from dispatcher.core.diagram import render_mermaid
 from dispatcher.core.errors import AlreadyRunning, BadCredential, DispatcherError, QuotaSpent
 from dispatcher.core.events import Dispatched
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
@@ -566,6 +567,12 @@ def test_another_file_can_be_named(desk):
     other = desk.folder / "other.toml"
     other.write_text('repo = "acme/till"')
     assert "acme/till" in desk.run("config", "check", "--config", str(other)).stdout
+
+
+def test_the_diagram_is_the_one_of_the_rules(desk):
+    drawn = render_mermaid()
+    assert desk.run("diagram").stdout == drawn.rstrip("\n") + "\n"
+    assert desk.ask("diagram") == (0, {"mermaid": drawn})
 
 
 # ---------------------------------------------------------------- exit codes

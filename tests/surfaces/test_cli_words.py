@@ -82,7 +82,8 @@ def test_a_cooldown(utc, journal, tmp_path):
             "@bot",
         ),
         ({"stage": Stage.MERGE_READY, "pull": 9}, "is merge-ready: PR #9 waits for a person", ""),
-        ({"stage": Stage.DONE}, "is done: merged.", ""),
+        ({"stage": Stage.DONE, "pull": 9}, "is done: merged.", ""),
+        ({"stage": Stage.DONE}, "is done: answered.", ""),
         ({"stage": Stage.DROPPED}, "is over: closed", ""),
         (
             {"stage": Stage.WORKING, "run": LiveRun("r1", Role.WORKER, "claude", "", AT_1402)},
