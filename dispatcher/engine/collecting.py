@@ -43,8 +43,8 @@ class Collector:
             except DispatcherError as error:
                 self._desk.journal.note(record.task, f"run {record.run.id}: {error}", self._desk.clock.now())
                 log.exception("collect run=%s failed", record.run.id)
-            except Exception:  # noqa: BLE001 - one run's accident must not stop the others
-                self._desk.note_accident(f"run {record.run.id}", record.task)
+            except Exception as error:  # noqa: BLE001 - one run's accident must not stop the others
+                self._desk.note_accident(f"run {record.run.id}", error, record.task)
 
     def _collect_one(self, record: RunRecord) -> None:
         desk, run_id = self._desk, record.run.id

@@ -1,7 +1,6 @@
 """What every part of the engine shares: the ports, and the little that is known of the world between two ticks."""
 
 import logging
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -57,10 +56,9 @@ class Desk:
     stop_asked: bool = False
     _last_noted: dict[str, str] = field(default_factory=dict)
 
-    def note_accident(self, where: str, task: ItemKey | None = None) -> None:
+    def note_accident(self, where: str, error: Exception, task: ItemKey | None = None) -> None:
         """An error that nobody foresaw: told with its traceback, kept for `status`, and the others go on."""
-        error = sys.exc_info()[1]
-        log.exception("accident in %s", where)
+        log.error("accident in %s", where, exc_info=error)
         self.accidents.append(f"{where}: {error!r}")
         self.note_once(where, f"{where} failed unexpectedly: {error!r}; the log has the details", task)
 

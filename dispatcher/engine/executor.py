@@ -11,7 +11,6 @@ from dispatcher.core.defuse import defuse
 from dispatcher.core.effects import (
     CheckHead,
     Claim,
-    Effect,
     Harvest,
     KeepResult,
     OpenPull,
@@ -32,7 +31,15 @@ from dispatcher.core.errors import (
     QuotaSpent,
     RetryLater,
 )
-from dispatcher.core.events import CheckPassed, ClaimRefused, EffectRefused, Event, PullOpened, PushRefused
+from dispatcher.core.events import (
+    CheckPassed,
+    ClaimRefused,
+    EffectRefused,
+    Event,
+    PullOpened,
+    PushRefused,
+    RunCancelled,
+)
 from dispatcher.core.model import Snapshot, Stage, Task
 from dispatcher.core.observe import learn
 from dispatcher.engine.briefing import Briefer
@@ -107,7 +114,7 @@ class Executor:
         except (JournalUnusable, BadCredential):
             raise  # not this task's trouble: nothing can be done for any task until a person mends it
         except ClaimLost as error:
-            self._give_up(task, self._lost(stored.effect, str(error)))
+            self._let_go(stored, task, str(error))
         except QuotaSpent as error:
             desk.journal.postpone(stored.id, str(error), error.until or desk.clock.now() + BACKOFF[0])
         except RetryLater as error:
@@ -116,7 +123,7 @@ class Executor:
             final = isinstance(error, NeedsPerson)
             self._fail(stored, task, error, counts=True, final=final)
         except Exception as error:  # noqa: BLE001 - one task's accident must not stop the others
-            desk.note_accident(f"effect {stored.effect.key}", stored.task)
+            desk.note_accident(f"effect {stored.effect.key}", error, stored.task)
             self._fail(stored, task, error, counts=True)
 
     def _finish(self, stored: StoredEffect, events: Sequence[Event]) -> None:
@@ -151,10 +158,21 @@ class Executor:
         ended = task.run.id if task.run and isinstance(event, ClaimRefused) else ""
         apply(self._desk, task, event, Closing(run_ended=ended, cancels_pending=True))
 
-    def _lost(self, effect: Effect, why: str) -> Event:
-        if isinstance(effect, Claim):
-            return ClaimRefused(effect.run.id, why)
-        return PushRefused(why) if isinstance(effect, Push) else EffectRefused(type(effect).__name__, why)
+    def _let_go(self, stored: StoredEffect, task: Task, why: str) -> None:
+        """Somebody was quicker. What they did is looked at first: the machine then knows what to keep."""
+        effect = stored.effect
+        match effect:
+            case Claim():
+                self._give_up(task, ClaimRefused(effect.run.id, why))
+            case Push():
+                self._give_up(task, PushRefused(why))
+            case Harvest():
+                self._watcher.inspect(stored.task)
+                self._give_up(
+                    self._desk.journal.load_task(stored.task) or task, RunCancelled(effect.run_id, why)
+                )
+            case _:
+                self._give_up(task, EffectRefused(type(effect).__name__, why))
 
     def _forge_answers(self) -> bool:
         """Whether the forge was reached lately: a failure during an outage is nobody's fault and is not counted."""

@@ -142,8 +142,8 @@ class Watcher:
             desk.note_once(f"look {key}", f"could not look at it: {error}", key)
             log.warning("look item=%s failed: %s", key, error)
             return True  # looking again would not help; the sweep does it now and then
-        except Exception:  # noqa: BLE001 - one item's accident must not stop the others
-            desk.note_accident(f"look {key}", key)
+        except Exception as error:  # noqa: BLE001 - one item's accident must not stop the others
+            desk.note_accident(f"look {key}", error, key)
         else:
             return True
         return False

@@ -77,8 +77,8 @@ class Engine:
         except DispatcherError as error:
             log.error("%s: %s", what, error)  # noqa: TRY400  (the message says it all)
             self.desk.note_once(what, f"{what}: {error}")
-        except Exception:  # noqa: BLE001 - the loop outlives every accident
-            self.desk.note_accident(what)
+        except Exception as error:  # noqa: BLE001 - the loop outlives every accident
+            self.desk.note_accident(what, error)
 
     def run(self, before_tick: Callable[[], None] = lambda: None) -> None:
         """Tick until somebody asks to stop. Runs go on without us and are adopted by the next start."""
