@@ -69,7 +69,9 @@ def run_rehearsal(parts: Parts, screen: Screen, wish: Rehearsal) -> ExitCode:
             screen.show_json(ending)
             view.show(*_page(ending, view), Text(), render_sight(last.sight, view.width))
             view.show(*render_ending(ending, view.width))
-            view.show(*(render_kept(ending, play) if wish.keep else ()), *_what_now(ending, wish))
+            view.show(
+                *(render_kept(ending, play, source.folder) if wish.keep else ()), *_what_now(ending, wish)
+            )
     return _exit_code(ending)
 
 
@@ -94,10 +96,12 @@ def choose_agent(wish: Rehearsal) -> AgentConfig:
 
 
 def _installed(argv: tuple[str, ...]) -> tuple[str, ...]:
-    if not argv or not shutil.which(argv[0]):
-        program = argv[0] if argv else ""
+    """The command line with an absolute program: agents start in another folder. Raises UsageProblem."""
+    program, *arguments = argv or ("",)
+    found = shutil.which(program)
+    if not found:
         raise UsageProblem(f'--agent-command: the program "{program}" is not installed, or not in PATH.')
-    return argv
+    return (str(Path(found).absolute()), *arguments)
 
 
 def _who_can_work(*, has_none: bool) -> str:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from dispatcher.simulator import scripted_agent
 from dispatcher.surfaces.cli import app
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.stage.source import clone, inspect_source, load_issue
@@ -133,6 +136,34 @@ def test_a_repository_without_a_check_is_told_so(house, mine, issue, script):
 
     assert played.returncode == 0, played.stderr
     assert "check       none: no check was configured and none was found" in played.stdout
+
+
+def test_an_agent_of_ones_own_finds_its_login_and_what_it_did_can_be_fetched(house, mine, issue, script):
+    steps = script([WORK], [[{"outcome": APPROVE}]])
+    agent = house.root / "bin" / "claude"
+    agent.parent.mkdir()
+    run = f"exec {sys.executable} -I {scripted_agent.__file__} {steps}"
+    agent.write_text(f'#!/bin/sh\n[ "$CLAUDE_CONFIG_DIR" = "{house.root}/home/.claude" ] || exit 9\n{run}\n')
+    agent.chmod(0o755)
+    (house.root / "home" / ".claude").mkdir()
+
+    played = house.run(
+        *("rehearse", "--repo", str(mine), "--issue", str(issue), "--agent", "claude", "--keep"),
+        PATH=f"{agent.parent}:{house.environment['PATH']}",
+    )
+
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "The agent (claude) runs with your login and talks to its own model." in played.stdout
+    (fetch,) = re.findall(r"git -C .*", played.stdout)
+    subprocess.run(shlex.split(fetch), check=True, capture_output=True)
+    log = subprocess.run(
+        ("git", "log", "--format=%s", "bot/1-total-is-wrong"),
+        cwd=mine,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert log.stdout == "Add the prices up\nOpen the shop\n"
 
 
 def rehearse(*arguments):

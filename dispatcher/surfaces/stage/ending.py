@@ -1,10 +1,12 @@
 """What a play came to, as one value and as a page."""
 
 import re
+import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -197,13 +199,16 @@ def _wrap_all(text: str, width: int) -> list[str]:
     return lines
 
 
-def render_kept(ending: Ending, play: Play) -> Iterator[RenderableType]:
-    """Where everything lies, and how to look at it."""
-    branch = f" --branch {ending.change.branch}" if ending.change else ""
+def render_kept(ending: Ending, play: Play, take_over: Path | None = None) -> Iterator[RenderableType]:
+    """Where everything lies, and how to look at it; `take_over` is a repository into which the branch can be fetched."""
+    branch = ending.change.branch if ending.change else ""
     config = play.folder / "config.toml"
     yield Text()
     yield Text(f"Everything is kept in {play.folder}", style="bold")
-    yield Text(f"  git clone{branch} {play.bare_repo}")
+    if take_over is None:
+        yield Text(f"  git clone {f'--branch {branch} ' if branch else ''}{play.bare_repo}")
+    elif branch:
+        yield Text(f"  git -C {shlex.quote(str(take_over))} fetch {play.bare_repo} {branch}:{branch}")
     yield Text(f"  dispatcher status --config {config}")
     yield Text(f"  dispatcher explain --config {config} {ending.repo}#{ending.issue}")
     yield Text(f"  ls {play.folder / 'state' / 'runs'}    one folder per run: prompt, log, outcome")
