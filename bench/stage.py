@@ -71,7 +71,9 @@ def make_settings(root: Path, url: str, names: Sequence[str], **changes: Any) ->
     argv = (sys.executable, "-I", scripted_agent.__file__, str(root / "script.json"))
     roles = tuple((role, ("scripted",)) for role in ("worker", "reviewer", "responder"))
     check = (sys.executable, "-c", "import shop")
-    repos = tuple(RepoRules(name.replace("/", "-"), *name.split("/"), check=check, agents=roles) for name in names)
+    repos = tuple(
+        RepoRules(name.replace("/", "-"), *name.split("/"), check=check, agents=roles) for name in names
+    )
     return Settings(
         config_file=root / "config.toml",
         state_dir=root / "state",
@@ -87,7 +89,11 @@ def make_settings(root: Path, url: str, names: Sequence[str], **changes: Any) ->
 def engine_at_work(settings: Settings, clock: BenchClock, token: str) -> Iterator[app.Daemon]:
     """The whole dispatcher in this process, as `run` puts it together; at the end nothing of it is left."""
     settings.state_dir.parent.mkdir(parents=True, exist_ok=True)
-    host = {"DISPATCHER_GITHUB_TOKEN": token, "PATH": os.environ["PATH"], "HOME": str(settings.state_dir.parent)}
+    host = {
+        "DISPATCHER_GITHUB_TOKEN": token,
+        "PATH": os.environ["PATH"],
+        "HOME": str(settings.state_dir.parent),
+    }
     with closing(app.build_engine(settings, clock=clock, environment=host, log_to_stderr=False)) as daemon:
         daemon.engine.recover()
         try:
