@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from typer.testing import CliRunner
 
 from dispatcher import app
 from dispatcher.config.settings import Settings
@@ -21,12 +24,15 @@ from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.plan import load_plan
 from dispatcher.simulator import scripted_agent
 from dispatcher.simulator.box import GitHubBox
+from dispatcher.surfaces import cli
 
 SHOP = "acme/shop"
 PATIENCE_S = 30.0
 Steps = list[dict[str, Any]]
 
-DONE = {"outcome": {"outcome": "done", "title": "Sort the list", "body": "It sorts now.", "tested": "make check"}}
+DONE = {
+    "outcome": {"outcome": "done", "title": "Sort the list", "body": "It sorts now.", "tested": "make check"}
+}
 APPROVE = {"outcome": {"outcome": "approve", "summary": "Fine.", "findings": []}}
 
 
@@ -86,6 +92,8 @@ class Office:
     rules: dict[str, Any] = field(default_factory=dict)
     repos: list[str] = field(default_factory=lambda: [SHOP])
     state: str = "state"
+    base_url: str = ""
+    program: str = sys.executable
     box: GitHubBox = field(init=False)
     daemon: app.Daemon = field(init=False)
     engine: Engine = field(init=False)
@@ -120,7 +128,7 @@ class Office:
     def settings(self) -> Settings:
         script = self.root / "script.json"
         script.write_text(json.dumps(self.script))
-        agent = AgentConfig("scripted", "command", (sys.executable, "-I", scripted_agent.__file__, str(script)))
+        agent = AgentConfig("scripted", "command", (self.program, "-I", scripted_agent.__file__, str(script)))
         roles = tuple((role, ("scripted",)) for role in ("worker", "reviewer", "responder"))
         repos = tuple(
             RepoRules(
@@ -140,7 +148,7 @@ class Office:
             repos=repos,
             agents={"scripted": agent},
             caps=self.caps,
-            base_url=self.box.url,
+            base_url=self.base_url or self.box.url,
             write_pause_s=0.0,
             list_poll_interval_s=0,
         )
@@ -150,7 +158,11 @@ class Office:
         host = {"DISPATCHER_GITHUB_TOKEN": self.token, "PATH": os.environ["PATH"], "HOME": str(self.root)}
         self.daemon = app.build_engine(self.settings, clock=self.clock, environment=host)
         self.engine = self.daemon.engine
-        self.engine.start()
+        try:
+            self.engine.start()
+        except Exception:
+            self.daemon.close()
+            raise
 
     def stop(self) -> None:
         """The dispatcher goes away; its runs stay."""
@@ -196,7 +208,62 @@ class Office:
 
     def tick(self) -> None:
         self.engine.watcher.look_now()
-        self.engine.tick()
+        self.daemon.tick()
+
+    def write_config(self, *lines: str, top: str = "") -> Path:
+        """The office's settings as a person would write them, with `lines` at the end of the repository's table."""
+        settings = self.settings
+        (agent,) = settings.agents.values()
+        names = self.rules["labels"] if "labels" in self.rules else None
+        keys = ("turn", "needs_review", "needs_rework", "merge_ready", "needs_human")
+        labels = [f'{key} = "{getattr(names, key)}"' for key in keys] if names else []
+        text = [
+            "poll_interval_s = 1\nlist_poll_interval_s = 1",
+            top,
+            f'[forge]\nbase_url = "{settings.base_url}"\nwrite_pause_s = 0\nuse_gh = false',
+            f'[paths]\nstate_dir = "{settings.state_dir}"',
+            "[caps]\nbatch_pause_s = 0",
+            "\n".join(["[labels]", *labels]),
+            "\n".join(
+                ["[agents]", *(f'{role} = "scripted"' for role in ("worker", "reviewer", "responder"))]
+            ),
+            f"[agent.scripted]\nargv = {json.dumps(agent.argv)}",
+            *(
+                f'[repo.r{n}]\nrepo = "{name}"\ncheck = {json.dumps(self.check)}'
+                for n, name in enumerate(self.repos)
+            ),
+            *lines,
+        ]
+        settings.config_file.write_text("\n".join(text) + "\n")
+        return settings.config_file
+
+    def asked(self, *arguments: str, **environment: str | None) -> str:
+        """What the command line answers a person in this office: stdout, then stderr, then the exit code."""
+        if not self.settings.config_file.exists():
+            self.write_config()
+        clean = {
+            "DISPATCHER_STATE_DIR": None,
+            "STATE_DIRECTORY": None,
+            "GITHUB_TOKEN": None,
+            "GH_TOKEN": None,
+        }
+        host = {**clean, "DISPATCHER_GITHUB_TOKEN": self.token, **environment}
+        answer = CliRunner().invoke(
+            cli.app, [*arguments, "--config", str(self.settings.config_file)], env=host
+        )
+        return f"{answer.stdout}{answer.stderr}exit code {answer.exit_code}"
+
+    def explained(self, number: int, repo: str = SHOP) -> str:
+        """What `dispatcher explain` says about an item, on one line."""
+        return re.sub(r"\s+", " ", self.asked("explain", f"{repo}#{number}"))
+
+    def status(self) -> str:
+        """What `dispatcher status` shows, on one line."""
+        return re.sub(r"\s+", " ", self.asked("status"))
+
+    def prompt(self, run: str) -> str:
+        """What the agent of a run was told."""
+        return (self.root / self.state / "runs" / run / "prompt.md").read_text()
 
     def settle(self, until: Callable[[], object] | None = None) -> None:
         """Tick until nothing is under way any more (or `until` holds); agents and checks are real, so this takes real time."""
@@ -211,8 +278,16 @@ class Office:
 
     def is_busy(self) -> bool:
         desk = self.engine.desk
-        waits_for_retry = all(effect.retry_at and effect.retry_at > self.clock.now() for effect in desk.journal.load_effects())
-        return bool(desk.agenda.has_news or len(desk.jobs) or desk.journal.load_live_runs() or not waits_for_retry or self._soon())
+        waits_for_retry = all(
+            effect.retry_at and effect.retry_at > self.clock.now() for effect in desk.journal.load_effects()
+        )
+        return bool(
+            desk.agenda.has_news
+            or len(desk.jobs)
+            or desk.journal.load_live_runs()
+            or not waits_for_retry
+            or self._soon()
+        )
 
     def _soon(self) -> bool:
         """Somebody asked to be looked at within seconds: mergeability is being computed."""
@@ -232,13 +307,25 @@ class Office:
 
     # ------------------------------------------------------------ people
 
-    def asks(self, title: str = "total() is wrong", body: str = "It returns 0.", by: str = "alice", repo: str = SHOP) -> int:
+    def asks(
+        self,
+        title: str = "total() is wrong",
+        body: str = "It returns 0.",
+        by: str = "alice",
+        repo: str = SHOP,
+    ) -> int:
         """Somebody opens an issue and labels it; returns its number."""
         number = self.opens(title, body, by, repo)
         self.labels(number, "bot", by=by, repo=repo)
         return number
 
-    def opens(self, title: str = "total() is wrong", body: str = "It returns 0.", by: str = "alice", repo: str = SHOP) -> int:
+    def opens(
+        self,
+        title: str = "total() is wrong",
+        body: str = "It returns 0.",
+        by: str = "alice",
+        repo: str = SHOP,
+    ) -> int:
         return self.box.scene.person(by).open_issue(repo, title, body)
 
     def labels(self, number: int, name: str = "bot", by: str = "alice", repo: str = SHOP) -> None:
@@ -289,7 +376,9 @@ class Office:
     def has_live_run(self) -> bool:
         """Whether an agent process is really running."""
         desk = self.engine.desk
-        return any(desk.runs.report(record.run.id).state == "running" for record in desk.journal.load_live_runs())
+        return any(
+            desk.runs.report(record.run.id).state == "running" for record in desk.journal.load_live_runs()
+        )
 
     def live_log_exists(self, name: str) -> bool:
         """Whether a live run has committed this file."""
@@ -320,6 +409,28 @@ class Office:
     def roles(self) -> list[str]:
         """The roles of all runs so far, in order."""
         return [str(record.run.role) for record in reversed(self.engine.desk.journal.load_runs())]
+
+
+@contextmanager
+def colleague(office: Office) -> Iterator[Office]:
+    """Another dispatcher of the same account, as on another machine: the same forge and clock, a state folder of its own."""
+    other = Office(
+        office.root,
+        office.clock,
+        office.limits,
+        office.caps,
+        office.check,
+        office.script,
+        office.rules,
+        office.repos,
+    )
+    other.state, other.box, other.token = "elsewhere", office.box, office.token
+    other.start()
+    try:
+        yield other
+    finally:
+        other.engine.kill_runs()
+        other.stop()
 
 
 @contextmanager
