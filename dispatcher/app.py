@@ -103,9 +103,10 @@ class Daemon:
             self.engine.run(before_tick=self._reload)
 
     def once(self) -> None:
-        """One round from a standing start."""
+        """One round from a standing start, with the slow work that it began: nothing is left to a next round by halves."""
         self.engine.start()
         self.tick()
+        self.engine.finish_round()
 
     def explain_check(self, full_name: str) -> Check | None:
         """Which check a commit of this repository gets, and why; None while the repository is not known. Fetches it."""
@@ -141,6 +142,8 @@ class Daemon:
         desk = self.engine.desk
         if self.config.reload():
             desk.settings = _engine_settings(self.config.settings, desk.settings.instance)
+            if isinstance(desk.runs, ProcessRuns):
+                desk.runs.agents = self.config.settings.agents
             self.engine.watcher.reconnect()
         if (desk.journal.load_cursor("config-problem") or "") != self.config.problem:
             desk.journal.save_cursor("config-problem", self.config.problem)

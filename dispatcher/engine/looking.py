@@ -60,6 +60,7 @@ class Watcher:
         if desk.bot is None:
             desk.bot = desk.forge.fetch_identity()
             desk.intake = desk.forge.choose_intake()
+            desk.journal.save_cursor("bot", desk.bot.login)
             desk.journal.save_cursor("intake", f"{desk.intake.kind}: {desk.intake.why}")
         repos, troubles = desk.forge.fetch_repos(desk.settings.rules)
         desk.repos = {repo.id: repo for repo in repos}

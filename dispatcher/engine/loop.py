@@ -66,6 +66,12 @@ class Engine:
         self._safely("dispatch", self._starter.dispatch)
         self._safely("act", self._executor.act)
 
+    def finish_round(self) -> None:
+        """Wait for the slow work that is under way, and do what follows from it at once."""
+        while len(self.desk.jobs):
+            self.desk.jobs.settle(timeout_s=60.0)
+            self._safely("act", self._executor.act)
+
     def _safely(self, what: str, step: Callable[[], None]) -> None:
         """A step that fails is told and tried again in the next tick; only an unusable journal ends the loop."""
         try:

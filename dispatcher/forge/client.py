@@ -225,7 +225,7 @@ class Connection:
             )
         except requests.RequestException as error:
             self.requests_made[request.kind, 0] += 1
-            why = redact(f"{type(error).__name__}: {error}", self.token)
+            why = redact(_plain(error), self.token)
             raise Transient(f"no answer from GitHub to {request.kind}: {why}") from None
         except RuntimeError as error:  # a redirect to another host or scheme
             raise NeedsPerson(redact(str(error), self.token), "Correct the forge's base_url.") from None
@@ -268,3 +268,16 @@ def _parse_json(text: str) -> object:
         return json.loads(text) if text else None
     except ValueError:
         return None
+
+
+def _plain(error: requests.RequestException) -> str:
+    """What went wrong on the wire, in words; the libraries' own text names their objects instead."""
+    if isinstance(error, requests.Timeout):
+        return "it took too long"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted here"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not let us through"
+    if isinstance(error, requests.ConnectionError):
+        return "the connection failed or was dropped"
+    return f"{type(error).__name__}: {error}"

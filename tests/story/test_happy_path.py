@@ -15,7 +15,9 @@ def test_a_label_becomes_a_merge_ready_pull_request(office):
     assert office.shown(pull) == {"merge-ready", "@alice"}
     assert office.shown(number) == {"@shop-bot"}
     assert office.roles() == ["worker", "reviewer"]
-    assert office.box.scene.read_file(SHOP, "shop.py", branch) == b"def total(prices):\n    return sum(prices)\n"
+    assert (
+        office.box.scene.read_file(SHOP, "shop.py", branch) == b"def total(prices):\n    return sum(prices)\n"
+    )
     assert f"Closes #{number}" in office.box.scene.issue(SHOP, pull).body
 
 
@@ -93,7 +95,9 @@ def test_requesting_its_review_gets_a_persons_pull_request_reviewed(office):
 
 
 def test_labels_alone_tell_the_stage_when_the_journal_is_gone(office):
-    office.reviewer([{"if": {"diff_has": "once more"}, "then": [APPROVE], "else": rejects("once more, please")}])
+    office.reviewer(
+        [{"if": {"diff_has": "once more"}, "then": [APPROVE], "else": rejects("once more, please")}]
+    )
     number = office.asks()
     office.settle(until=lambda: office.roles() and office.stage(number) is Stage.REWORKING)
     pull = office.pull(number)

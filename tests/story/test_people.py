@@ -7,7 +7,15 @@ WAITS = [{"wait_for": "/nowhere/at/all"}]
 
 
 def test_a_question_waits_for_its_answer_and_the_answer_is_in_the_next_prompt(office):
-    office.worker([{"if": {"prompt_has": "Only the positive ones"}, "then": writes(), "else": says("question", "Which prices?")}])
+    office.worker(
+        [
+            {
+                "if": {"prompt_has": "Only the positive ones"},
+                "then": writes(),
+                "else": says("question", "Which prices?"),
+            }
+        ]
+    )
     number = office.asks()
     office.settle()
 

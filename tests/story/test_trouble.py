@@ -3,6 +3,9 @@
 import os
 import signal
 
+import pytest
+
+from dispatcher.core.errors import BadCredential
 from dispatcher.core.model import HoldKind, Stage
 from dispatcher.core.rules import Caps, Limits
 from dispatcher.simulator.faults import Fault, What
@@ -26,7 +29,13 @@ def test_a_failing_agent_is_tried_three_times_and_then_a_person_is_asked_once(of
 
 
 def test_a_malformed_outcome_gets_one_repair_run_on_the_same_checkout(office):
-    office.worker([{"write": "shop.py", "text": "def total(prices):\n    return sum(prices)\n"}, {"commit": "Fix"}, {"outcome_text": "{broken"}])
+    office.worker(
+        [
+            {"write": "shop.py", "text": "def total(prices):\n    return sum(prices)\n"},
+            {"commit": "Fix"},
+            {"outcome_text": "{broken"},
+        ]
+    )
     office.script["repair"] = [[DONE]]
     office.worker(*office.script["worker"])
     number = office.asks()
@@ -257,3 +266,41 @@ def test_a_repository_that_is_gone_stops_nobody_else(tmp_path):
 
         assert any("acme/depot" in what for what in office.notes())
         assert lost == good
+
+
+def test_a_revoked_token_blocks_no_task_and_a_restart_says_what_to_do(office):
+    number = office.asks()
+    office.settle(until=lambda: office.roles() == ["worker"])
+    office.box.scene.revoke_token(office.token)
+    for _ in range(20):
+        office.tick()
+        office.later(minutes=1)
+
+    assert office.stage(number) is not Stage.BLOCKED
+    assert any("token" in what for what in office.notes())
+
+    office.stop()
+    with pytest.raises(BadCredential, match="token"):
+        office.start()
+
+    office.token = office.box.scene.add_token("shop-bot")
+    office.start()
+    office.later(minutes=11)
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_one_round_finishes_what_it_began(office):
+    number = office.asks()
+    office.stop()
+
+    for _ in range(200):
+        office.start()
+        office.daemon.once()
+        if office.stage(number) is Stage.MERGE_READY:
+            break
+        office.later(seconds=5)
+        office.stop()
+
+    assert office.stage(number) is Stage.MERGE_READY
+    assert office.roles() == ["worker", "reviewer"]
