@@ -114,7 +114,15 @@ class ShowsAllUnchanged:
 def _summary(task: Task) -> ItemSummary:
     """A task as the list shows it while nothing happens."""
     return ItemSummary(
-        task.key, task.repo, False, task.title, task.requester, "open", frozenset({"bot"}), (), task.seen_at
+        key=task.key,
+        repo=task.repo,
+        is_pull=False,
+        title=task.title,
+        author=task.requester,
+        state="open",
+        labels=frozenset({"bot"}),
+        assignees=task.assignees,
+        updated_at=task.seen_at,
     )
 
 

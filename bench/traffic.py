@@ -26,7 +26,7 @@ from stage import (
 
 from dispatcher import app
 from dispatcher.core.model import ItemKey, Stage
-from dispatcher.simulator.box import GitHubBox
+from dispatcher.simulator.box import GitHubBox, Scene
 from dispatcher.simulator.frontdoor import Logged
 
 WATCHED = (1, 50, 1000)
@@ -85,7 +85,7 @@ def idle_rows(count: int) -> list[Row]:
     return rows
 
 
-def _add_waiting_issues(scene, repo: str) -> None:
+def _add_waiting_issues(scene: Scene, repo: str) -> None:
     """Issues that somebody has: the lists are not empty, and nothing is to be done."""
     alice = scene.person(PERSON)
     for number in range(WAITING_ISSUES):
