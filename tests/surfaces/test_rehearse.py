@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +16,7 @@ from dispatcher.simulator import scripted_agent
 from dispatcher.surfaces.cli import app
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.stage.source import clone, inspect_source, load_issue
-from tests.surfaces.plays import House, in_order
+from tests.surfaces.plays import PATIENCE_S, House, in_order
 
 DONE = {"outcome": "done", "title": "Add the prices up", "body": "It returned 0.", "tested": "by hand"}
 WORK = [
@@ -164,6 +166,27 @@ def test_an_agent_of_ones_own_finds_its_login_and_what_it_did_can_be_fetched(hou
         check=True,
     )
     assert log.stdout == "Add the prices up\nOpen the shop\n"
+
+
+def test_an_interrupt_ends_a_check_that_would_take_for_ever(house, mine, issue, script):
+    steps, begun = script([WORK], [[{"outcome": APPROVE}]]), house.tmp / "the check has begun"
+    check = f"{sys.executable} -c 'import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(3600)'"
+    play = house.start(
+        *("rehearse", "--repo", str(mine), "--issue", str(issue), "--script", str(steps)),
+        *("--check", f"{check} {shlex.quote(str(begun))}"),
+    )
+    deadline = time.monotonic() + PATIENCE_S
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    play.send_signal(signal.SIGINT)
+    _, complaint = play.communicate(timeout=PATIENCE_S)
+
+    assert play.returncode == 1
+    assert b"Interrupted" in complaint
+    assert [path.name for path in house.tmp.iterdir()] == [begun.name]
+    assert house.processes() == []
 
 
 def rehearse(*arguments):

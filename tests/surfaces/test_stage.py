@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 
 from dispatcher.core.model import ItemKey, LiveRun, Person, Role, Stage, Task
@@ -123,21 +124,22 @@ ENDING = Ending(
 )
 
 
-def test_nothing_is_wider_than_the_page_and_nothing_moves_the_terminal():
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_nothing_is_wider_than_the_page_and_nothing_moves_the_terminal(width):
     steps = narrate(story(decided("WorkDelivered"), task=replace(TASK, pull_title=ENDING.title)))
     sight = Sight((Shown(2, True, ENDING.title, ("needs-review", "x" * 300), ("alice",) * 40),))
 
     page = printed(
-        *render_steps([Told(1.0, step) for step in steps], 80),
-        *render_ending(ENDING, 80),
-        *render_reviews(ENDING.reviews, 80),
-        render_sight(sight, 80),
-        width=80,
+        *render_steps([Told(1.0, step) for step in steps], width),
+        *render_ending(ENDING, width),
+        *render_reviews(ENDING.reviews, width),
+        render_sight(sight, width),
+        width=width,
     )
 
-    assert [line for line in page.splitlines() if len(line) > 80] == []
+    assert [line for line in page.splitlines() if len(line) > width] == []
     assert "\x1b" not in page
-    assert "2 as worker, 1 as reviewer), 20 API requests, $0.12" in page
+    assert "20 API requests, $0.12" in " ".join(page.split())
 
 
 def test_a_long_diff_is_cut_and_says_so():

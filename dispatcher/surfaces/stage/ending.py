@@ -129,11 +129,12 @@ def _facts(ending: Ending, width: int) -> Iterator[tuple[str, list[Text]]]:
 
 def _render_files(change: Change, width: int) -> list[Text]:
     """A diffstat: names aligned, bars scaled down when they would be long."""
-    longest = width - _BAR_WIDTH - _COUNT_WIDTH
+    bar_width = min(_BAR_WIDTH, width // 3)
+    longest = width - bar_width - _COUNT_WIDTH
     widest = min(longest, max(len(file.path) for file in change.files))
     largest = max(file.additions + file.deletions for file in change.files)
     # Each kind is rounded up to one character at least.
-    scale = min(1.0, (_BAR_WIDTH - 1) / max(largest, 1))
+    scale = min(1.0, (bar_width - 1) / max(largest, 1))
     lines = []
     for file in change.files:
         path = one_line(file.path, longest)

@@ -20,9 +20,9 @@ from dispatcher.surfaces.stage.sight import Shown, Sight
 if TYPE_CHECKING:
     from rich.live import Live
 
-WIDEST = 100
-_TIME, _WHO = 8, 11
-_INDENT = _TIME + _WHO + 2
+WIDEST, NARROWEST = 100, 60
+_TIME, _WHO = 10, 11
+_INDENT = _TIME + _WHO + 1
 _STYLES = {Mood.PLAIN: "", Mood.GOOD: "green", Mood.BAD: "yellow", Mood.END: "bold green"}
 _MARKS = {"bot": "magenta", "needs-review": "yellow", "needs-rework": "red", "merge-ready": "green"}
 
@@ -65,7 +65,7 @@ class PlainView:
     @property
     def width(self) -> int:
         """Columns to fill."""
-        return min(WIDEST, self.console.width)
+        return max(NARROWEST, min(WIDEST, self.console.width))
 
     def show(self, *parts: RenderableType) -> None:
         """Print."""
@@ -118,15 +118,15 @@ def render_steps(steps: Iterable[Told], width: int) -> Iterator[Text]:
 def _render_step(told: Told, width: int) -> Iterator[Text]:
     step = told.step
     first, *more = textwrap.wrap(step.what, width - _INDENT) or [""]
-    line = Text(f"{told.at_s:>{_TIME - 2}.1f} s  ", style="dim")
+    line = Text(f"{told.at_s:>{_TIME - 4}.1f} s  ", style="dim")
     line.append(f"{step.who:<{_WHO}} ", style="cyan")
     line.append(first, style=_STYLES[step.mood])
     yield line
     for text in more:
-        yield Text(" " * (_INDENT - 1) + text, style=_STYLES[step.mood])
+        yield Text(" " * _INDENT + text, style=_STYLES[step.mood])
     for detail in step.detail:
-        wrapped = textwrap.wrap(detail, width - _INDENT - 2)
-        yield from (Text(" " * (_INDENT + 1) + text, style="italic") for text in wrapped)
+        wrapped = textwrap.wrap(detail, width - _INDENT)
+        yield from (Text(" " * _INDENT + text, style="italic") for text in wrapped)
 
 
 def render_sight(sight: Sight, width: int) -> Panel:
