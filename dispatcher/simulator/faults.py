@@ -23,13 +23,14 @@ class What(Enum):
 class Fault:
     """A rule: the requests it matches, how many it lets pass first, how many it hits (None: all).
 
-    `path` is searched in path and query, without the API's prefix; `status` is that of FAIL_* (5xx) and LIMIT (403, 429);
+    `path` is searched in path and query, without the API's prefix, and `body` in what was sent; `status` is that of FAIL_* (5xx) and LIMIT (403, 429);
     a LIMIT without `retry_after_s` sends no Retry-After header; `primary` makes it the hourly limit, used up.
     """
 
     what: What
     path: str = ""
     method: str = ""
+    body: str = ""
     skip: int = 0
     count: int | None = 1
     status: int = 502
@@ -38,10 +39,10 @@ class Fault:
     primary: bool = False
     hits: int = 0
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str, body: bytes = b"") -> bool:
         """Say whether the rule is about this request, and count the request."""
         about = re.fullmatch(self.method or ".*", method) and re.search(self.path, path)
-        if not about or self.count == 0:
+        if not about or not re.search(self.body.encode(), body) or self.count == 0:
             return False
         if self.skip > 0:
             self.skip -= 1
@@ -66,6 +67,6 @@ class Faults:
         """Let everything go well again."""
         self.rules.clear()
 
-    def take(self, method: str, path: str) -> dict[What, Fault]:
+    def take(self, method: str, path: str, body: bytes = b"") -> dict[What, Fault]:
         """Find what goes wrong with this request."""
-        return {rule.what: rule for rule in self.rules if rule.matches(method, path)}
+        return {rule.what: rule for rule in self.rules if rule.matches(method, path, body)}

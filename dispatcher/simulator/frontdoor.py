@@ -67,7 +67,7 @@ class FrontDoor:
         secret = git_http.secret_of(request.headers.get("authorization", "")) or ""
         with self.world.lock:
             target = request.path + (f"?{request.query_text}" if request.query_text else "")
-            wrong = self.faults.take(request.method, target)
+            wrong = self.faults.take(request.method, target, request.body)
         if What.DELAY in wrong:
             time.sleep(wrong[What.DELAY].delay_s)
         status = 0
