@@ -25,13 +25,18 @@ from dispatcher.core.model import Ask, Hold, HoldKind, ItemKey, Stage
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import Journal
 from tests.journal.stories import ANNA, DEPOT, NOON, SHOP, a_run, a_task, decided, dispatched, later, shown
+from tests.simulation.memory_journal import MemoryJournal
 
 
 def sql_journal(folder: Path) -> AbstractContextManager[Journal]:
     return SqlJournal(folder / "journal.sqlite3")
 
 
-JOURNALS: list[Callable[[Path], AbstractContextManager[Journal]]] = [sql_journal]
+def memory_journal(_folder: Path) -> AbstractContextManager[Journal]:
+    return MemoryJournal()
+
+
+JOURNALS: list[Callable[[Path], AbstractContextManager[Journal]]] = [sql_journal, memory_journal]
 
 
 @pytest.fixture(params=JOURNALS, ids=lambda factory: factory.__name__)
