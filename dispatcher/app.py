@@ -102,9 +102,13 @@ class Daemon:
             _stop_on_signals(self.engine, handlers)
             self.engine.run(before_tick=self._reload)
 
+    def start(self) -> None:
+        """Pick up where a predecessor stopped; for those who tick by themselves."""
+        self.engine.start()
+
     def once(self) -> None:
         """One round from a standing start, with the slow work that it began: nothing is left to a next round by halves."""
-        self.engine.start()
+        self.start()
         self.tick()
         self.engine.finish_round()
 

@@ -82,6 +82,10 @@ class Daemon(Protocol):
         """One round from a standing start."""
         ...
 
+    def start(self) -> None:
+        """Pick up where a predecessor stopped, before the first `tick`."""
+        ...
+
     def tick(self) -> None:
         """One more round."""
         ...

@@ -104,7 +104,8 @@ class Play:
 
     def watch(self) -> Iterator[Moment]:
         """Rounds of the loop until it is a person's turn."""
-        self.daemon.once()
+        self.daemon.start()
+        self.daemon.tick()
         if not self.check_words and (check := self.daemon.explain_check(self.scenario.repo)):
             self.check_words, self.has_check = check.note, bool(check.argv)
         while True:
@@ -148,11 +149,12 @@ def playing(scenario: Scenario, folder: Path, parts: Parts) -> Iterator[Play]:
         began = time.monotonic()
         token, key = _set_scene(box, scenario)
         settings = _settings(scenario, folder, box.url)
-        settings.config_file.write_text(_render_config(settings), encoding="utf-8")
         host = {**scenario.host, _TOKEN_VARIABLE: token}
         daemon = parts.build_engine(settings, environment=host, log_to_stderr=False)
         stack.callback(daemon.close)
         stack.callback(daemon.end_runs, _PATIENCE_S)
+        # Only now: a configuration that is there at the start would be watched, and it says less than the settings.
+        settings.config_file.write_text(_render_config(settings), encoding="utf-8")
         journal = parts.open_journal(settings, read_only=True)
         stack.callback(journal.close)
         yield Play(scenario, folder, box, daemon, journal, key, began, scenario.check_words)
