@@ -1,6 +1,6 @@
 """What the engine needs of the outside world. Each protocol has one real part, named only in `app`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -573,84 +573,6 @@ class Workspaces(Protocol):
 
     def load_repo_rules_text(self, repo: Repo, base: str) -> str:
         """The repository's own rules for agents, from the base branch only; "" if there are none."""
-        ...
-
-
-# ---------------------------------------------------------------- what lies on this disk
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a run's folder takes on the disk, and when the run last gave a sign of life."""
-
-    size_bytes: int
-    changed_at: datetime
-    is_running: bool
-
-
-class StoredRuns(Protocol):
-    """Run folders as things on a disk, for housekeeping. Calls are slow and run beside the loop."""
-
-    def stored(self) -> tuple[str, ...]:
-        """Ids of every run folder, also of half-made ones."""
-        ...
-
-    def checkout(self, run_id: str) -> Path:
-        """Where the run's checkout is, or was."""
-        ...
-
-    def leaves_work(self, run_id: str) -> bool:
-        """Whether what lies in the checkout could be somebody's work: a worker's, not a reviewer's."""
-        ...
-
-    def weigh(self, run_id: str) -> Footprint:
-        """Walk through the folder once."""
-        ...
-
-    def remove(self, run_id: str) -> None:
-        """Remove the folder, and what an earlier removal left behind. Raises RetryLater while the run lives."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class KeepOrder:
-    """Work to keep before its checkout goes. `shown` are commits that the forge showed: nothing of them can be lost.
-
-    `bundle` is the file to write; `ignored` names a file with patterns of what is never kept.
-    """
-
-    repo_id: int
-    run_id: str
-    checkout: Path
-    shown: tuple[str, ...]
-    bundle: Path
-    ignored: Path
-
-
-class StoredWork(Protocol):
-    """Mirrors and unpublished commits as things on a disk, for housekeeping. Calls are slow and run beside the loop."""
-
-    def bundle(self, order: KeepOrder) -> bool:
-        """Write what was committed or left uncommitted, and never shown, as a git bundle; False: there is no such work.
-
-        Runs no git in the checkout. Raises NeedsPerson when the work is there and cannot be kept, RetryLater.
-        """
-        ...
-
-    def forget_checkout(self, checkout: Path) -> None:
-        """Drop what was noted about a checkout that is gone."""
-        ...
-
-    def stored_repos(self) -> Mapping[int, datetime]:
-        """Numeric ids of the repositories that have a mirror here, and when each was last fetched."""
-        ...
-
-    def tidy(self, repo_id: int, keep: Collection[str]) -> None:
-        """Forget harvested commits except those in `keep`, and join small packs."""
-        ...
-
-    def forget_repo(self, repo_id: int, bundle: Path) -> bool:
-        """Remove a repository's mirror; True when unpublished commits were first written to `bundle`."""
         ...
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from dispatcher.core.model import Stage
 
@@ -17,6 +18,31 @@ class KeepRules:
     runs_s: int = 14 * DAY_S
     runs_bytes: int = 10_000_000_000
     decisions_s: int = 90 * DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a run's folder takes on the disk, and when it last changed. `leaves_work`: a worker's checkout is in it."""
+
+    size_bytes: int
+    changed_at: datetime
+    is_running: bool
+    leaves_work: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeepOrder:
+    """Work to keep before its checkout goes. `shown` are commits that the forge showed: nothing of them can be lost.
+
+    `bundle` is the file to write; `ignored` names a file with patterns of what is never kept.
+    """
+
+    repo_id: int
+    run_id: str
+    checkout: Path
+    shown: tuple[str, ...]
+    bundle: Path
+    ignored: Path
 
 
 @dataclass(frozen=True, slots=True)
