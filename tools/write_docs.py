@@ -5,9 +5,17 @@ from pathlib import Path
 
 from dispatcher.config.reference import render_config_reference
 from dispatcher.core.diagram import render_mermaid, render_stage_reference, render_stage_table
+from dispatcher.runs.variables import render_variable_reference
 from dispatcher.surfaces.reference import render_command_reference
 
 ROOT = Path(__file__).resolve().parents[1]
+PROMPTS_HEAD = """\
+# Prompt variables
+
+What `{{ name }}` stands for in `prompts/<role>.md`; [how to write prompts](../how-to/write-prompts.md) says the rest. Texts of other
+people come fenced and attributed. A variable that has nothing to say is empty.
+
+"""
 MARKS = ("<!-- {name}:begin -->\n", "<!-- {name}:end -->")
 
 
@@ -29,6 +37,7 @@ def render_documents(root: Path) -> Mapping[Path, str]:
         reference / "stages.md": render_stage_reference(),
         reference / "config.md": render_config_reference(),
         reference / "commands.md": render_command_reference(),
+        reference / "prompts.md": PROMPTS_HEAD + render_variable_reference(),
     }
 
 

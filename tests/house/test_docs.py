@@ -25,7 +25,13 @@ WRITER = load_writer()
 
 @pytest.mark.parametrize(
     "name",
-    ["WORKFLOW.md", "docs/reference/stages.md", "docs/reference/config.md", "docs/reference/commands.md"],
+    [
+        "WORKFLOW.md",
+        "docs/reference/stages.md",
+        "docs/reference/config.md",
+        "docs/reference/commands.md",
+        "docs/reference/prompts.md",
+    ],
 )
 def test_the_generated_parts_are_as_the_code_is(name):
     wanted = WRITER.render_documents(ROOT)[ROOT / name]
