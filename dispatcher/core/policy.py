@@ -31,13 +31,15 @@ def may_ask(
 ) -> bool:
     """Whether this person may set the bot to work: listed, in a listed team, or (nobody listed) with write access.
 
-    The bot never asks itself, and other bots only when `allowed_bots` names them.
+    The bot never asks itself, and other bots only when `allowed_bots` names them, with or without GitHub's `[bot]`.
     """
     login = person.login.lower()
     if person.id == bot.id:
         return False
     if person.is_bot:
-        return login in {name.lower() for name in rules.allowed_bots}
+        return login.removesuffix("[bot]") in {
+            name.lower().removesuffix("[bot]") for name in rules.allowed_bots
+        }
     if not rules.allowed_users:
         return permission.allows_write
     listed = {name.lower() for name in rules.allowed_users}
