@@ -205,9 +205,13 @@ class Watcher:
         source = snapshot.issue or snapshot.front
         if source is not None and task.stage is not Stage.BLOCKED:
             task = replace(task, body_digest=body_digest(source))
-        if task.stage is not Stage.REVIEWING or task.run is not None or snapshot.pull is None:
+        unknown = snapshot.pull is not None and snapshot.pull.mergeable is Mergeable.UNKNOWN
+        waits_for_gates = task.stage is Stage.REVIEWING and task.run is None and snapshot.pull is not None
+        if not waits_for_gates:
+            if unknown and task.stage is Stage.MERGE_READY:
+                # The sweep made GitHub compute: the answer comes a little later, the next sweep in half an hour.
+                desk.look_alarms[task.key] = now + timedelta(seconds=desk.settings.ci_look_s)
             return replace(task, look_again_at=None)
-        unknown = snapshot.pull.mergeable is Mergeable.UNKNOWN
         pause_s = desk.settings.mergeable_wait_s if unknown else desk.settings.ci_look_s
         desk.look_alarms[task.key] = now + timedelta(seconds=pause_s)
         return replace(task, look_again_at=desk.look_alarms[task.key])
