@@ -24,6 +24,7 @@ from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.plan import load_plan
 from dispatcher.simulator import scripted_agent
 from dispatcher.simulator.box import GitHubBox
+from dispatcher.simulator.model import EventKind
 from dispatcher.surfaces import cli
 
 SHOP = "acme/shop"
@@ -214,7 +215,7 @@ class Office:
         """The office's settings as a person would write them, with `lines` at the end of the repository's table."""
         settings = self.settings
         (agent,) = settings.agents.values()
-        names = self.rules["labels"] if "labels" in self.rules else None
+        names = self.rules.get("labels")
         keys = ("turn", "needs_review", "needs_rework", "merge_ready", "needs_human")
         labels = [f'{key} = "{getattr(names, key)}"' for key in keys] if names else []
         text = [
@@ -372,6 +373,11 @@ class Office:
     def branches(self) -> list[str]:
         world = self.box.world
         return [ref.removeprefix("refs/heads/") for ref in world.git.refs(world.repo(SHOP).id)]
+
+    def times_labelled(self, number: int, name: str, repo: str = SHOP) -> int:
+        """How often a label was put on an item."""
+        events = self.box.scene.issue(repo, number).events
+        return sum(event.kind is EventKind.LABELED and event.label is not None and event.label.name == name for event in events)
 
     def has_live_run(self) -> bool:
         """Whether an agent process is really running."""
