@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint type fmt docs bench lock clean
+.PHONY: rehearse-package help setup demo test check lint type fmt docs bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ docs: $(STAMP) ## write the generated reference pages and the diagram in WORKFLO
 
 bench: $(STAMP) ## the numbers, as counts and ratios
 	$(BIN)/python bench/run.py
+
+rehearse-package: $(STAMP) ## rehearse on the real source of a published package
+	$(BIN)/python tools/rehearse_package.py
 
 lock: ## pin every dependency again (needs uv); the file holds no addresses
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

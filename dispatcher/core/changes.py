@@ -9,6 +9,7 @@ from dispatcher.core.causes import BlockCause, render_why
 from dispatcher.core.events import (
     AssignedByPerson,
     BodyEditedByStranger,
+    BranchFound,
     ChangesRequested,
     CheckFailed,
     CheckPassed,
@@ -240,6 +241,11 @@ def check_failed(task: Task, event: Event, now: datetime) -> Task:
     )
 
 
+def branch_found(task: Task, event: Event, _now: datetime) -> Task:
+    """The branch that is continued: what we push replaces this head and no other."""
+    return replace(task, head=event.head) if isinstance(event, BranchFound) else task
+
+
 def pull_opened(task: Task, event: Event, _now: datetime) -> Task:
     """The pull request exists; from now on it carries the stage."""
     assert isinstance(event, PullOpened)
@@ -295,13 +301,14 @@ def rebase_begins(task: Task, _event: Event, _now: datetime) -> Task:
 def rebased(task: Task, event: Event, now: datetime) -> Task:
     """Our own rebase is the head now, already checked; the approval moves along if the patch is the same.
 
-    CI begins anew on it, so the patience for CI does too. A rebase that found nothing to do is not tried again.
+    A reviewer who reads the old head is not waited for. CI begins anew on it, so the patience for CI does too. A rebase that found nothing to do is not tried again.
     """
     assert isinstance(event, Rebased)
     keeps = event.same_patch and task.approved_head == event.old_head
     is_moved = event.head != event.old_head
     return replace(
         task,
+        run=None,
         head=event.head,
         replaced_head=event.old_head,
         checked_head=event.head,

@@ -304,6 +304,14 @@ class RunCancelled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BranchFound(Event):
+    """The task's branch is on the forge already, and the person wants it continued: the run stands on its head."""
+
+    run_id: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckPassed(Event):
     """The check is green (or there is none) on exactly this commit; `head` may be published. `note` names the check."""
 

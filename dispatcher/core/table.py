@@ -14,6 +14,7 @@ from dispatcher.core.events import (
     Answered,
     AssignedByPerson,
     BodyEditedByStranger,
+    BranchFound,
     ChangesRequested,
     CheckFailed,
     CheckPassed,
@@ -131,6 +132,7 @@ DISPATCH = (
 )  # fmt: skip
 
 WORK = (
+    Row(S.WORKING, BranchFound, S.WORKING, None, c.branch_found),
     *each((S.WORKING, S.REWORKING), WorkDelivered, None, None, c.delivered, (r.harvest,)),
     Row(S.WORKING, CheckPassed, S.NEEDS_REVIEW, g.of_our_run, c.work_published, (r.push, r.open_pull, r.show)),
     Row(S.REWORKING, CheckPassed, S.NEEDS_REVIEW, g.of_our_run, c.work_published, (r.push, r.show)),
@@ -194,8 +196,8 @@ PULL = (
     *each((S.NEEDS_REVIEW, S.REVIEWING), ConflictAppeared, None, g.conflict_is_new, c.rebase_begins, (r.rebase,)),
     Row(S.MERGE_READY, ConflictAppeared, S.REVIEWING, g.conflict_is_new, c.rebase_begins, (r.rebase, r.show)),
     Row(S.REVIEWING, Rebased, S.REVIEWING, g.approval_moves_along, c.rebased),
-    *each((S.REVIEWING, S.NEEDS_REVIEW), Rebased, S.NEEDS_REVIEW, None, c.rebased, (r.show,)),
-    *each((S.REVIEWING, S.NEEDS_REVIEW), RebaseFailed, S.NEEDS_REWORK, g.same_head, c.sent_back, (r.show,)),
+    *each((S.REVIEWING, S.NEEDS_REVIEW), Rebased, S.NEEDS_REVIEW, None, c.rebased, (r.stop, r.show)),
+    *each((S.REVIEWING, S.NEEDS_REVIEW), RebaseFailed, S.NEEDS_REWORK, g.same_head, c.sent_back, (r.stop, r.show)),
     *each((S.NEEDS_REVIEW, S.REVIEWING, S.MERGE_READY), CiTurnedRed, S.NEEDS_REWORK, g.same_head_and_agent_gone, c.sent_back, (r.show,)),
     *each((S.NEEDS_REVIEW, S.MERGE_READY, S.ASKED), ChangesRequested, S.NEEDS_REWORK, None, c.sent_back, (r.show,)),
     Row(S.BLOCKED, ChangesRequested, S.NEEDS_REWORK, g.is_new_request, c.sent_back, (r.show,)),
@@ -274,7 +276,7 @@ REFUSED: dict[EventType, str] = {
         "no run is expected in this stage",
     ),
     **dict.fromkeys(
-        (WorkDelivered, QuestionAsked, GaveUp, NothingToDo, NothingNew, HarvestRefused),
+        (BranchFound, WorkDelivered, QuestionAsked, GaveUp, NothingToDo, NothingNew, HarvestRefused),
         "no worker runs in this stage",
     ),
     **dict.fromkeys((ReviewApproved, ReviewRejected), "no reviewer runs in this stage"),

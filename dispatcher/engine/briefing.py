@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from dispatcher.core.effects import StartRun
 from dispatcher.core.errors import RetryLater
-from dispatcher.core.events import Event
-from dispatcher.core.model import Comment, Item, Role, Snapshot, Stage, Task
+from dispatcher.core.events import BranchFound, Event
+from dispatcher.core.model import Comment, Item, Role, Snapshot, Task
 from dispatcher.core.policy import wall_limit_s
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.jobs import Work
@@ -44,14 +44,23 @@ class Briefer:
                 extra["diff"] = desk.workspaces.fetch_diff(repo, task.base, task.head, DIFF_LIMIT_BYTES)
             order = self._order(effect, task, repo, {**context, **extra})
             checkout = desk.runs.prepare(order)
+            found: Sequence[Event] = ()
             if not effect.repairs:
-                desk.workspaces.make_checkout(
-                    CheckoutOrder(repo, task.base, _start_commit(task, role), task.branch, checkout)
-                )
+                commit, found = self._start_commit(effect, task, repo)
+                desk.workspaces.make_checkout(CheckoutOrder(repo, task.base, commit, task.branch, checkout))
             desk.runs.start(order)
-            return ()
+            return found
 
         return start
+
+    def _start_commit(self, effect: StartRun, task: Task, repo: Repo) -> tuple[str, Sequence[Event]]:
+        """Where the checkout stands: a worker goes on from what was harvested last, everybody else reads the head."""
+        if effect.run.role is not Role.WORKER:
+            return task.head, ()
+        if task.continues_branch and not task.head and not task.draft_head:
+            found = self._desk.workspaces.find_branch(repo, task.branch)
+            return found, ((BranchFound(effect.run.id, found),) if found else ())
+        return task.draft_head or task.head, ()
 
     def _order(self, effect: StartRun, task: Task, repo: Repo, context: dict[str, object]) -> RunOrder:
         limits = task.limits
@@ -127,15 +136,6 @@ class Briefer:
             return ""
         said = next((comment.body for comment in thread.comments if comment.id == task.ask.comment_id), None)
         return said if said is not None else (source.body if source else "")
-
-
-def _start_commit(task: Task, role: Role) -> str:
-    """Where the checkout stands: a worker goes on from what was harvested last, everybody else reads the head."""
-    if role is not Role.WORKER:
-        return task.head
-    if task.continues_branch and task.stage is Stage.WORKING and not task.draft_head:
-        return f"refs/heads/{task.branch}"
-    return task.draft_head or task.head
 
 
 def _describe_comment(comment: Comment) -> dict[str, object]:

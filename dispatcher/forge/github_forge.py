@@ -10,6 +10,7 @@ from dispatcher.core.rules import LabelNames, RepoRules
 from dispatcher.forge.account import Account
 from dispatcher.forge.claims import Claimer
 from dispatcher.forge.client import GITHUB_URL, Connection
+from dispatcher.forge.comments import CommentLists
 from dispatcher.forge.credentials import Secret
 from dispatcher.forge.known import Memory, Numbers
 from dispatcher.forge.permissions import Permissions
@@ -74,6 +75,7 @@ class GitHubForge:
         self._trail = Trail(cursors, f"forge:{token.fingerprint}")
         self._inbox = Inbox(self._connection, clock, self._trail, poll_s)
         self._lists = Lists(self._connection, clock, self._trail)
+        self._comments = CommentLists(self._connection, clock, self._trail)
         self._searcher = Searcher(self._connection, clock, self._trail)
 
     def close(self) -> None:
@@ -133,11 +135,13 @@ class GitHubForge:
         watched = {repo.id for repo in repos}
         if self.choose_intake().kind == "search":
             calls, items = self._searcher.look(_owners(repos), labels, self.fetch_identity())
-            read_to, next_poll_s = None, SEARCH_POLL_S
+            read_to, next_poll_s, lists_are_due = None, SEARCH_POLL_S, True
         else:
             calls, read_to = self._inbox.look()
-            items = self._look_at_lists(labels)
+            lists_are_due = self._lists_wait_s() == 0
+            items = self._look_at_lists(labels) if lists_are_due else ()
             next_poll_s = min(self._inbox.wait_s, self._lists_wait_s() or self._inbox.wait_s)
+        calls += self._comments.look(repos) if lists_are_due else ()
         return Look(
             wakes=tuple(call for call in calls if call.key.repo_id in watched),
             items=tuple(item for item in items if item.key.repo_id in watched),
@@ -146,8 +150,6 @@ class GitHubForge:
         )
 
     def _look_at_lists(self, labels: Sequence[str]) -> tuple[ItemSummary, ...]:
-        if self._lists_wait_s() > 0:
-            return ()
         items = tuple(item for label in labels for item in self._lists.look(label))
         self._lists_due_at = self._clock.now() + timedelta(seconds=self._list_poll_s)
         return items

@@ -21,6 +21,8 @@ POLL_S = 60.0
 UNCONDITIONAL_S = 1800.0
 """How often a full answer is asked for even though GitHub says that nothing changed."""
 _PAGES = 50
+_SHORT = 20
+"""Up to so many items a list may hold without being emptied by a new cursor; well below a page."""
 _SETTLED_S = 2.0
 """A second is over for sure when the answer is this much younger than the newest change in it."""
 
@@ -86,7 +88,7 @@ class Inbox:
         if answer.status == 304:
             return (), None
         self._keep_last_modified(answer)
-        threads = _all_pages(self.connection, "/notifications", {"participating": "true"}, answer, 50)
+        threads = all_pages(self.connection, "/notifications", {"participating": "true"}, answer, 50)
         read_to = max((thread.moment("updated_at") for thread in threads), default=None)
         return tuple(wake for thread in threads if (wake := _parse_wake(thread))), read_to
 
@@ -147,7 +149,7 @@ class Lists:
             self.full_at[label] = now + timedelta(seconds=UNCONDITIONAL_S)
         if answer.status == 304:
             return ()
-        nodes = _all_pages(self.connection, "/issues", params, answer, 100)
+        nodes = all_pages(self.connection, "/issues", params, answer, 100)
         items = tuple(parse_listed_item(node) for node in nodes)
         return self._advance(label, items, answer)
 
@@ -156,19 +158,28 @@ class Lists:
         if not items:
             return ()
         before, versions = self._seen.get(label, frozenset()), frozenset((i.key, i.updated_at) for i in items)
+        self._given[label] = versions
+        fresh = tuple(item for item in items if (item.key, item.updated_at) not in before)
+        # A short answer with news stays as it is: asked for again it is a 304, and a new cursor would cost a request.
+        if not fresh or len(items) > _SHORT:
+            self._move_cursor(label, items, answer, is_old=not fresh)
+        return fresh
+
+    def _move_cursor(
+        self, label: str, items: tuple[ItemSummary, ...], answer: Answer, *, is_old: bool
+    ) -> None:
+        """Leave behind what was seen, so that the list is empty and nothing around its items changes the answer."""
         newest = max(item.updated_at for item in items)
         # The earlier of the two clocks: a wrong one costs one more request, never a change.
         now = self.clock.now()
         answered_at = min(_http_date(answer.headers.get("date", "")) or now, now)
-        second_is_over = versions <= before or answered_at - newest >= timedelta(seconds=_SETTLED_S)
+        second_is_over = is_old or answered_at - newest >= timedelta(seconds=_SETTLED_S)
         # Times are whole seconds: until the newest one is over, another change may still get the same stamp.
         cursor = newest + timedelta(seconds=1) if second_is_over else newest
         stamp = cursor.strftime("%Y-%m-%dT%H:%M:%SZ")
         if stamp != self.trail.load(f"since:{label}"):
             self.trail.propose(f"since:{label}", stamp)
             self.trail.propose(f"etag:{label}", "")
-        self._given[label] = versions
-        return tuple(item for item in items if (item.key, item.updated_at) not in before)
 
     def sweep(self, labels: Sequence[str]) -> tuple[ItemSummary, ...]:
         """Every open item with one of the labels, assigned to the bot, or opened by it."""
@@ -177,7 +188,7 @@ class Lists:
         found: dict[ItemKey, ItemSummary] = {}
         for params in wanted:
             answer = self.connection.get("/issues", params)
-            for node in _all_pages(self.connection, "/issues", params, answer, 100):
+            for node in all_pages(self.connection, "/issues", params, answer, 100):
                 item = parse_listed_item(node)
                 found[item.key] = item
         return tuple(found.values())
@@ -194,7 +205,7 @@ def _list_params(label: str, state: str) -> dict[str, str]:
     } | named
 
 
-def _all_pages(
+def all_pages(
     connection: Connection, path: str, params: Mapping[str, str], first: Answer, size: int
 ) -> tuple[Node, ...]:
     """The first answer's entries and those of all further pages."""

@@ -69,6 +69,12 @@ class GitWorkspaces:
         make_checkout(self._git, store, standing, self._with.identity, order.destination)
         return commit
 
+    def find_branch(self, repo: Repo, branch: str) -> str:
+        """The head of a branch on the forge, asked for now; "" if there is none."""
+        store = self._store(repo)
+        store.refresh()
+        return store.find(f"refs/heads/{branch}")
+
     def shared_paths(self, repo: Repo) -> tuple[Path, ...]:
         """What a checkout needs beside itself, read-only: a sandbox mounts these where they are."""
         return (self._store(repo).mirror_objects,)

@@ -253,3 +253,19 @@ def test_an_issue_blocked_by_another_waits_for_it(office):
     office.sweeps()
 
     assert office.stage(second) is Stage.MERGE_READY
+
+
+def test_a_trigger_with_resume_goes_on_with_the_branch_that_is_there(office):
+    office.configure(rules={"trigger_regex": "^/bot"})
+    office.tick()
+    number = office.opens("Sort them")
+    branch = f"bot/{number}-sort-them"
+    office.person().push(SHOP, branch, {"notes.py": "begun = True\n"}, base="main")
+
+    office.person().comment(SHOP, number, "/bot resume, please")
+    office.sweeps()
+
+    assert office.roles() == ["worker", "reviewer"]
+    assert office.shown(office.pull(number)) == {"merge-ready", "@alice"}
+    assert office.box.scene.read_file(SHOP, "notes.py", branch) == b"begun = True\n"
+    assert b"sum" in office.box.scene.read_file(SHOP, "shop.py", branch)

@@ -1,0 +1,38 @@
+"""Comments without a mention, in repositories that listen for a trigger pattern."""
+
+from dataclasses import replace
+
+TURN = frozenset({"bot"})
+
+
+def listening(office):
+    return (replace(office.repo, rules=replace(office.repo.rules, trigger_regex="^/bot")),)
+
+
+def test_a_new_comment_wakes_its_item_once_and_idle_looks_are_free(office):
+    repos, number = listening(office), office.issue()
+    for _ in range(3):
+        office.clock.passes(61)
+        office.forge.look(repos, TURN)
+
+    office.ann.comment("acme/shop", number, "/bot go")
+    office.clock.passes(61)
+    woken = office.forge.look(repos, TURN).wakes
+    assert [wake.key for wake in woken if wake.reason == "comment"] == [office.key(number)]
+
+    for _ in range(3):
+        office.clock.passes(61)
+        office.forge.look(repos, TURN)
+    office.clock.passes(61)
+    with office.box.watching() as seen:
+        office.forge.look(repos, TURN)
+    assert [request.status for request in seen if request.path.endswith("/comments")] == [304]
+
+
+def test_repositories_without_a_pattern_cost_no_request(office):
+    office.issue()
+    with office.box.watching() as seen:
+        for _ in range(3):
+            office.clock.passes(61)
+            office.forge.look((office.repo,), TURN)
+    assert [request.path for request in seen if request.path.endswith("/comments")] == []
