@@ -169,9 +169,48 @@ def test_a_search_that_fails_half_way_loses_nothing(searching):
     assert [item.key.number for item in look(searching).items] == [number]
 
 
+def lists_in(seen):
+    return [r.status for r in seen if r.path.startswith("/issues")]
+
+
+def test_a_change_costs_one_full_answer_and_none_to_forget_it(office):
+    settle(office)
+    office.issue()
+    with office.box.watching() as seen:
+        settle(office)
+    assert lists_in(seen) == [200, 304, 304, 304]
+
+
+def test_a_list_that_changes_without_news_is_left_behind(office):
+    """GitHub embeds the repository in every item: a push changes the answer though no item changed."""
+    office.issue()
+    settle(office)
+    office.ann.push(SHOP, "topic", {"a.txt": "a"})
+    with office.box.watching() as seen:
+        settle(office)
+        office.ann.push(SHOP, "topic", {"a.txt": "b"})
+        settle(office)
+    assert lists_in(seen) == [200, 200, 304, 304, 304, 304, 304, 304]
+
+
+def test_a_list_that_grows_long_is_left_behind(office):
+    settle(office)
+    for i in range(25):
+        office.issue(f"issue {i}")
+    settle(office)
+    number = office.issue("one more")
+    office.clock.passes(61)
+    with office.box.watching() as seen:
+        assert [item.key.number for item in look(office).items] == [number]
+    (body,) = [r for r in seen if r.path.startswith("/issues")]
+    assert "since=" in body.query
+
+
 def test_after_a_restart_the_cursors_are_taken_up_again(office):
     office.issue()
     settle(office)
+    office.clock.passes(1801)
+    settle(office)  # the full answer brought nothing new: the list is left behind
     office.restart()
     office.clock.passes(61)
     with office.box.watching() as seen:
