@@ -243,7 +243,8 @@ def check_failed(task: Task, event: Event, now: datetime) -> Task:
 
 def branch_found(task: Task, event: Event, _now: datetime) -> Task:
     """The branch that is continued: what we push replaces this head and no other."""
-    return replace(task, head=event.head) if isinstance(event, BranchFound) else task
+    assert isinstance(event, BranchFound)
+    return replace(task, head=event.head)
 
 
 def pull_opened(task: Task, event: Event, _now: datetime) -> Task:
@@ -460,5 +461,6 @@ def adopted(task: Task, event: Event, now: datetime) -> Task:
         approved_head=task.approved_head if keeps_approval else "",
         requester=task.requester or event.requester,
         resume_stage=resume_stage_of(task) if event.stage is Stage.BLOCKED else None,
+        ask=task.ask if event.stage is Stage.BLOCKED else None,
         rebasing_head="",
     )

@@ -73,7 +73,7 @@ def asked_meanwhile(task: Task, event: Event) -> bool:
 def approval_moves_along(task: Task, event: Event) -> bool:
     """The rebase started from the present, approved head and did not change the patch: the approval stays true."""
     started_here = getattr(event, "old_head", None) == task.head == task.approved_head
-    return started_here and getattr(event, "same_patch", False) is True
+    return agent_is_gone(task, event) and started_here and getattr(event, "same_patch", False) is True
 
 
 def was_under_review(task: Task, _event: Event) -> bool:

@@ -128,6 +128,7 @@ def sample_event(kind: type[e.Event], task: Task) -> e.Event:
         e.RunStalled: lambda: e.RunStalled(run_id, 600.0),
         e.RunTimedOut: lambda: e.RunTimedOut(run_id, 3600.0),
         e.RunCancelled: lambda: e.RunCancelled(run_id, "stopped"),
+        e.BranchFound: lambda: e.BranchFound(run_id, ALIEN),
         e.CheckPassed: lambda: e.CheckPassed(NEXT if run_id else head, run_id=run_id),
         e.CheckFailed: lambda: e.CheckFailed(NEXT if run_id else head, "1 failed", "f1", run_id=run_id),
         e.HarvestRefused: lambda: e.HarvestRefused(run_id, ("a workflow file",)),

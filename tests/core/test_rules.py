@@ -317,6 +317,13 @@ def test_a_rebase_that_changed_the_patch_is_reviewed_again():
     assert (after.stage, after.approved_head) == (Stage.NEEDS_REVIEW, "")
 
 
+@pytest.mark.parametrize("event", [e.Rebased(HEAD, NEXT, same_patch=True), e.RebaseFailed(HEAD, "shop.py")])
+def test_invariant_1_a_reviewer_of_the_old_head_is_stopped(event):
+    decision = follow(task_in(Stage.REVIEWING, approved_head=HEAD), event)
+    assert decision.task.run is None
+    assert kinds(decision) == ["StopRun", "ShowStage"]
+
+
 def test_a_rebase_with_nothing_to_do_is_not_repeated_for_ever():
     begun = follow(approved(), e.ConflictAppeared(HEAD)).task
     after = follow(begun, e.Rebased(HEAD, HEAD, same_patch=True)).task
@@ -377,6 +384,12 @@ def test_a_person_who_shows_blocked_finds_the_task_where_it_was():
     blocked = follow(task_in(Stage.NEEDS_REWORK, told=("no test",)), e.StageShown(Stage.BLOCKED)).task
     after = follow(blocked, e.CommandGiven(Command.RETRY, BEN)).task
     assert (after.stage, after.told) == (Stage.NEEDS_REWORK, ("no test",))
+
+
+def test_a_person_who_shows_blocked_during_a_question_does_not_lose_it():
+    blocked = follow(task_in(Stage.ASKED), e.StageShown(Stage.BLOCKED)).task
+    after = follow(blocked, e.CommandGiven(Command.RETRY, BEN)).task
+    assert (after.stage, after.ask) == (Stage.ASKED, ASK)
 
 
 def test_a_label_that_no_stage_has_is_refused():
