@@ -1,6 +1,8 @@
 """What every part of the engine shares: the ports, and the little that is known of the world between two ticks."""
 
 import logging
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,6 +13,11 @@ from dispatcher.engine.jobs import Jobs
 from dispatcher.ports import Clock, Forge, Intake, Journal, Repo, Runs, Words, Workspaces
 
 log = logging.getLogger(__name__)
+
+
+def draw_nonce() -> str:
+    """Eight hex digits that no other run of the same task has."""
+    return secrets.token_hex(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Desk:
     workspaces: Workspaces
     words: Words
     jobs: Jobs = field(default_factory=Jobs)
+    nonce: Callable[[], str] = draw_nonce
     agenda: Agenda = field(default_factory=Agenda)
     bot: Person | None = None
     intake: Intake | None = None

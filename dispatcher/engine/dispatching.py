@@ -1,6 +1,5 @@
 """Who runs next: policy's answers become dispatches, holds and limits."""
 
-import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -102,7 +101,7 @@ class Starter:
     def _start(self, task: Task, situation: Situation, now: datetime) -> Situation:
         role = ROLE_OF[task.stage]
         agent = self._desk.repos[task.key.repo_id].rules.agent_for(role)
-        run = LiveRun(_run_id(task, str(role)), role, agent, task.head, now)
+        run = LiveRun(_run_id(task, str(role), self._desk.nonce()), role, agent, task.head, now)
         apply(self._desk, replace(task, hold=None), Dispatched(run))
         live = (*situation.live, LiveCount(str(task.key), task.repo, role))
         return replace(situation, live=live, dispatched_last_hour=situation.dispatched_last_hour + 1)
@@ -151,7 +150,7 @@ def _count(record: RunRecord) -> LiveCount:
     return LiveCount(str(record.task), record.repo, record.run.role)
 
 
-def _run_id(task: Task, role: str) -> str:
+def _run_id(task: Task, role: str, nonce: str) -> str:
     """Readable in a process list, unique for ever: repository, number, role, a random part."""
     name = task.repo.rpartition("/")[2].lower()[:24]
-    return f"{name}-{task.key.number}-{role}-{secrets.token_hex(4)}"
+    return f"{name}-{task.key.number}-{role}-{nonce}"
