@@ -81,6 +81,10 @@ class Weather:
             self.kill_in -= 1
             if not self.kill_in:
                 raise Killed
+        self.interleave()
+
+    def interleave(self) -> None:
+        """A moment in which others act, but in which a kill changes nothing: the request is with the forge already."""
         if self.meanwhile is not None and not self._is_aside:
             self.meanwhile_in -= 1
             if self.meanwhile_in <= 0:
