@@ -95,6 +95,7 @@ class Office:
     state: str = "state"
     base_url: str = ""
     program: str = sys.executable
+    agent_of: dict[str, str] = field(default_factory=dict)
     box: GitHubBox = field(init=False)
     daemon: app.Daemon = field(init=False)
     engine: Engine = field(init=False)
@@ -129,8 +130,9 @@ class Office:
     def settings(self) -> Settings:
         script = self.root / "script.json"
         script.write_text(json.dumps(self.script))
-        agent = AgentConfig("scripted", "command", (self.program, "-I", scripted_agent.__file__, str(script)))
-        roles = tuple((role, ("scripted",)) for role in ("worker", "reviewer", "responder"))
+        argv = (self.program, "-I", scripted_agent.__file__, str(script))
+        names = {role: self.agent_of.get(role, "scripted") for role in ("worker", "reviewer", "responder")}
+        roles = tuple((role, (name,)) for role, name in names.items())
         repos = tuple(
             RepoRules(
                 id_name=name.replace("/", "-"),
@@ -147,7 +149,7 @@ class Office:
             config_file=self.root / "config.toml",
             state_dir=self.root / self.state,
             repos=repos,
-            agents={"scripted": agent},
+            agents={name: AgentConfig(name, "command", argv) for name in {"scripted", *names.values()}},
             caps=self.caps,
             base_url=self.base_url or self.box.url,
             write_pause_s=0.0,
@@ -214,7 +216,7 @@ class Office:
     def write_config(self, *lines: str, top: str = "") -> Path:
         """The office's settings as a person would write them, with `lines` at the end of the repository's table."""
         settings = self.settings
-        (agent,) = settings.agents.values()
+        agent = settings.agents["scripted"]
         names = self.rules.get("labels")
         keys = ("turn", "needs_review", "needs_rework", "merge_ready", "needs_human")
         labels = [f'{key} = "{getattr(names, key)}"' for key in keys] if names else []
@@ -377,7 +379,10 @@ class Office:
     def times_labelled(self, number: int, name: str, repo: str = SHOP) -> int:
         """How often a label was put on an item."""
         events = self.box.scene.issue(repo, number).events
-        return sum(event.kind is EventKind.LABELED and event.label is not None and event.label.name == name for event in events)
+        return sum(
+            event.kind is EventKind.LABELED and event.label is not None and event.label.name == name
+            for event in events
+        )
 
     def has_live_run(self) -> bool:
         """Whether an agent process is really running."""
@@ -407,6 +412,27 @@ class Office:
 
     def notes(self) -> list[str]:
         return [what for _at, what in self.engine.desk.journal.load_notes()]
+
+    def status_comments(self, number: int, repo: str = SHOP) -> int:
+        """How many status comments an item has."""
+        return sum("dispatcher:status" in comment.body for comment in self.box.scene.comments(repo, number))
+
+    def started(self) -> list[str]:
+        """The runs whose supervisor was really started."""
+        return [path.parent.name for path in (self.root / self.state / "runs").glob("*/started.json")]
+
+    def forgotten(self) -> list[str]:
+        """Open tasks that nobody is at work on, no moment and no event that is named would move on, and no person has."""
+        desk = self.engine.desk
+        busy = {record.task for record in desk.journal.load_live_runs()} | {
+            one.task for one in desk.journal.load_effects()
+        }
+        waits = busy | desk.look_alarms.keys()
+        return [
+            f"{task.name} {task.stage} {task.hold}"
+            for task in desk.journal.load_tasks()
+            if task.key not in waits and not (task.hold and (task.hold.until or task.hold.ends_with))
+        ]
 
     def run_ids(self) -> list[str]:
         """All runs so far, in order."""
