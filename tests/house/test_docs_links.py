@@ -1,7 +1,7 @@
 """What the documents name is there: links, commands and their options, make targets, keys, files, variables, holds."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -95,23 +95,23 @@ def missing_files(text: str) -> Iterator[str]:
                 yield span
 
 
-def test_a_good_many_pages_are_looked_at():
+def test_a_good_many_pages_are_looked_at() -> None:
     assert {"README.md", "CHANGELOG.md", "docs/architecture.md", "docs/contract.md"} <= set(NAMES)
     assert len(PAGES) > 20
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_link_leads_somewhere(page):
+def test_every_link_leads_somewhere(page: Path) -> None:
     assert list(broken_links(page, page.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_command_option_target_and_file_is_there(page):
+def test_every_command_option_target_and_file_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert [*unknown_commands(text), *unknown_targets(text), *missing_files(text)] == []
 
 
-def test_every_page_is_linked_from_somewhere():
+def test_every_page_is_linked_from_somewhere() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve()
         for page in PAGES
@@ -123,27 +123,27 @@ def test_every_page_is_linked_from_somewhere():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_piece_of_configuration_loads(page, tmp_path):
+def test_every_piece_of_configuration_loads(page: Path, tmp_path: Path) -> None:
     for language, text in FENCE.findall(page.read_text(encoding="utf-8")):
         if language == "toml":
             parse_config(text, tmp_path / "config.toml", {"DISPATCHER_STATE_DIR": str(tmp_path)})
 
 
-def test_every_key_in_the_text_is_a_key():
+def test_every_key_in_the_text_is_a_key() -> None:
     known = {name for _, model in walk_tables(FileShape) for name in model.model_fields}
     for page in PAGES:
         said = {s for s in SPAN.findall(page.read_text(encoding="utf-8")) if KEY_WITH_UNIT.fullmatch(s)}
         assert said <= known, page
 
 
-def test_every_variable_of_ours_is_read_somewhere():
+def test_every_variable_of_ours_is_read_somewhere() -> None:
     source = "\n".join(module.read_text(encoding="utf-8") for module in (ROOT / "dispatcher").rglob("*.py"))
     for page in PAGES:
         for name in re.findall(r"\bDISPATCHER_[A-Z_]+\b", page.read_text(encoding="utf-8")):
             assert f'"{name}"' in source, f"{page}: {name}"
 
 
-def test_the_holds_that_are_explained_are_holds():
+def test_the_holds_that_are_explained_are_holds() -> None:
     page = (ROOT / "docs/how-to/when-nothing-happens.md").read_text(encoding="utf-8")
     table = page.partition("| hold |")[2].partition("\n\n")[0]
     said = {name for row in table.splitlines()[2:] for name in SPAN.findall(row.split("|")[1])}
@@ -151,7 +151,7 @@ def test_the_holds_that_are_explained_are_holds():
     assert said <= set(HoldKind)
 
 
-def test_the_issue_followed_by_hand_meets_real_events_and_effects():
+def test_the_issue_followed_by_hand_meets_real_events_and_effects() -> None:
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     story = page.partition("## One issue, by hand")[2].partition("## After a crash")[0]
     said = {span for span in SPAN.findall(story) if re.fullmatch(r"(?:[A-Z][a-z]+){1,3}", span)}
@@ -171,10 +171,10 @@ def test_the_issue_followed_by_hand_meets_real_events_and_effects():
         (lambda text: broken_links(ROOT / "README.md", text), "[it](README.md#nowhere)"),
     ],
 )
-def test_what_is_not_there_is_noticed(find, text):
+def test_what_is_not_there_is_noticed(find: Callable[[str], Iterator[str]], text: str) -> None:
     assert len(list(find(text))) == 1
 
 
-def test_a_wrong_key_is_noticed(tmp_path):
+def test_a_wrong_key_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match="rouns"):
         parse_config("[limits]\nrouns = 3\n[repo]\nrepo = 'acme/shop'\n", tmp_path / "config.toml", {})
