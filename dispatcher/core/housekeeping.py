@@ -34,12 +34,14 @@ class Footprint:
 class KeepOrder:
     """Work to keep before its checkout goes. `shown` are commits that the forge showed: nothing of them can be lost.
 
-    `bundle` is the file to write; `ignored` names a file with patterns of what is never kept.
+    `branch` is where the work belongs, beside HEAD; `bundle` is the file to write; `ignored` names a file with patterns
+    of what is never kept.
     """
 
     repo_id: int
     run_id: str
     checkout: Path
+    branch: str
     shown: tuple[str, ...]
     bundle: Path
     ignored: Path

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -68,6 +69,11 @@ def _assemble(git: Git, store: Store, standing: Standing, identity: Identity, ma
 def alternates_of(store: Store) -> str:
     """The text of `objects/info/alternates` in every checkout that we make; anything else was not ours."""
     return f"{store.mirror_objects}\n"
+
+
+def note_name(destination: Path) -> str:
+    """The name of the file in which we note what a checkout began with: outside of what the agent can write."""
+    return sha256(str(destination.absolute()).encode()).hexdigest()[:32]
 
 
 def remove_tree(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -43,11 +44,17 @@ class Store:
         """The folder that checkouts borrow from; read-only for everybody else."""
         return self.mirror / "objects"
 
+    @property
+    def used_at(self) -> datetime:
+        """When the mirror was last refreshed."""
+        return datetime.fromtimestamp(self._lock.stat().st_mtime, UTC)
+
     # ------------------------------------------------------------ from the forge
 
     def refresh(self) -> None:
         """Fetch every branch of the forge. Raises RetryLater, Gone, BadCredential, NeedsPerson."""
         with hold_lock(self._lock, _LOCK_S) as descriptor:
+            self._lock.touch()  # says when the mirror was last of use
             if self.mirror.exists():
                 self._fetch(self.mirror, descriptor, "--prune", _BRANCHES)
             else:

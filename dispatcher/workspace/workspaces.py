@@ -1,7 +1,6 @@
 """git at the border: what the engine asks of it, each answer in a few steps. See `ports.Workspaces`."""
 
 from collections.abc import Collection
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from dispatcher.ports import CheckoutOrder, HarvestOrder, Repo
 from dispatcher.workspace.changes import is_ancestor, merge_base
 from dispatcher.workspace.check import CheckRunner
 from dispatcher.workspace.checking import CommitCheck
-from dispatcher.workspace.checkout import Standing, make_checkout, remove_tree
+from dispatcher.workspace.checkout import Standing, make_checkout, note_name, remove_tree
 from dispatcher.workspace.detect import Check
 from dispatcher.workspace.git import Git, GitFailed
 from dispatcher.workspace.harvest import Harvester, Yield
@@ -235,5 +234,4 @@ class GitWorkspaces:
 
     def _record(self, destination: Path) -> Path:
         """Where we note what a checkout began with: outside of what the agent can write."""
-        name = sha256(str(destination.absolute()).encode()).hexdigest()[:32]
-        return self._root / "checkouts" / name
+        return self._root / "checkouts" / note_name(destination)
