@@ -22,6 +22,7 @@ from dispatcher.simulator.world import Settings as ForgeSettings
 FEW, MANY = 10, 10_000
 TICKS = 200
 WARM_UP = 10
+SWEEP_S = 1800
 SHOP = "acme/shop"
 
 
@@ -50,6 +51,8 @@ def measure() -> list[Row]:
         wall = [_tick_each(daemons, clock) for _ in range(TICKS)]
         answers = {logged.status for logged in door.log[before:]}
         polls = (len(door.log) - before) / (2 * TICKS)
+        clock.wait(SWEEP_S)
+        sweep_s = _tick_each(daemons, clock)[1]
     few, many = (statistics.median(times) for times in zip(*wall, strict=True))
     return [
         (
@@ -57,7 +60,12 @@ def measure() -> list[Row]:
             f"{many / few:.2f} x ({many * 1000:.1f} ms, {few * 1000:.1f} ms)",
             "<= 1.2 x",
         ),
-        (f"first tick after a start with {MANY:,} open tasks", f"{first_s:.1f} s", "-"),
+        (
+            f"tick of the half-hourly sweep, {MANY:,} open tasks, without its requests",
+            f"{sweep_s:.1f} s",
+            "-",
+        ),
+        (f"first tick after a start, {MANY:,} open tasks, none looked at before", f"{first_s:.1f} s", "-"),
     ]
 
 
