@@ -34,11 +34,11 @@ class Footprint:
 class KeepOrder:
     """Work to keep before its checkout goes. `shown` are commits that the forge showed: nothing of them can be lost.
 
-    `branch` is where the work belongs, beside HEAD; `bundle` is the file to write; `ignored` names a file with patterns
-    of what is never kept.
+    `repo_id` None: found out from the checkout. `branch` is where the work belongs, beside HEAD; `bundle` is the file to
+    write; `ignored` names a file with patterns of what is never kept.
     """
 
-    repo_id: int
+    repo_id: int | None
     run_id: str
     checkout: Path
     branch: str
@@ -69,6 +69,17 @@ class Removal:
     run_id: str
     size_bytes: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What became of a removal. `bundle` holds what was in the folder alone; with `trouble` the folder is still there."""
+
+    run_id: str
+    size_bytes: int
+    why: str
+    bundle: Path | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

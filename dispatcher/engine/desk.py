@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dispatcher.core.housekeeping import KeepRules
 from dispatcher.core.model import ItemKey, Person, Snapshot, Task
 from dispatcher.core.rules import Caps, RepoRules
 from dispatcher.engine.agenda import Agenda
@@ -33,6 +34,7 @@ class EngineSettings:
     idle_tick_s: float = 15.0
     mergeable_wait_s: float = 5.0
     ci_look_s: float = 60.0
+    keep: KeepRules = field(default_factory=KeepRules)
 
 
 @dataclass(slots=True)

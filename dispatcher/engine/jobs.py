@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from dispatcher.core.events import Event
 
+Found = TypeVar("Found")
 Work = Callable[[], Sequence[Event]]
 
 
@@ -24,6 +26,10 @@ class Jobs:
         """Start the work, unless it is under way."""
         if effect_id not in self._running:
             self._running[effect_id] = self._pool.submit(work)
+
+    def aside(self, work: Callable[[], Found]) -> "Future[Found]":
+        """Do something that no effect asked for, such as housekeeping; whoever asks keeps the future."""
+        return self._pool.submit(work)
 
     def is_known(self, effect_id: int) -> bool:
         """Whether the work was begun and not yet collected."""

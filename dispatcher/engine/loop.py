@@ -9,6 +9,7 @@ from dispatcher.engine.collecting import Collector
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.dispatching import Starter
 from dispatcher.engine.executor import Executor
+from dispatcher.engine.housekeeping import Housekeeper
 from dispatcher.engine.looking import Watcher
 from dispatcher.engine.orders import obey
 
@@ -18,8 +19,9 @@ log = logging.getLogger(__name__)
 class Engine:
     """One synchronous loop that owns everything. Agents are other processes; slow work is done beside it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, housekeeper: Housekeeper | None = None) -> None:
         self.desk = desk
+        self.housekeeper = housekeeper
         self.watcher = Watcher(desk)
         self._executor = Executor(desk, self.watcher)
         self._collector = Collector(desk, self.watcher)
@@ -65,6 +67,8 @@ class Engine:
         self._safely("act", self._executor.act)
         self._safely("dispatch", self._starter.dispatch)
         self._safely("act", self._executor.act)
+        if self.housekeeper:
+            self._safely("housekeeping", self.housekeeper.keep_house)
 
     def finish_round(self) -> None:
         """Wait for the slow work that is under way, and do what follows from it at once."""

@@ -1,6 +1,7 @@
 """Before something is cleared away: what nobody else has is kept as a git bundle. See `engine.stores.StoredWork`."""
 
 import os
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -43,7 +44,7 @@ class GitAttic:
         """
         if not os.path.lexists(order.checkout):
             return False
-        store = self._store(order.repo_id)
+        store = self._store(self._repo_of(order))
         if order.checkout.is_symlink() or not store.mirror.exists():
             why = "it is a link" if order.checkout.is_symlink() else "the mirror that it borrows from is gone"
             raise _unreadable(order.checkout, why)
@@ -52,6 +53,18 @@ class GitAttic:
                 return self._write(store, place, _HEADS, order.shown, order.bundle)
         except (Refused, GitFailed, OSError) as error:
             raise _unreadable(order.checkout, str(error)) from error
+
+    def _repo_of(self, order: KeepOrder) -> int:
+        """The repository that the checkout borrows from; 0, which is nobody's, when it is none of ours."""
+        if order.repo_id is not None:
+            return order.repo_id
+        borrowed = order.checkout / ".git" / "objects" / "info" / "alternates"
+        known = {alternates_of(self._store(repo_id)): repo_id for repo_id in self.stored_repos()}
+        try:
+            # Whatever the agent made of it only chooses among our own mirrors; it is looked at closely afterwards.
+            return known.get(_read_start(borrowed), 0)
+        except OSError:
+            return 0
 
     @contextmanager
     def _gathered(self, store: Store, order: KeepOrder) -> Iterator[Path]:
@@ -178,6 +191,13 @@ def _name(order: KeepOrder, number: int) -> str:
 
 def _as_lines(refs: Sequence[str], known: Sequence[str]) -> bytes:
     return "".join([*(f"{ref}\n" for ref in refs), *(f"^{sha}\n" for sha in known)]).encode()
+
+
+def _read_start(path: Path, limit_bytes: int = 10_000) -> str:
+    """The beginning of a plain file; "" for anything else. Raises OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        is_plain = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return file.read(limit_bytes).decode(errors="replace") if is_plain else ""
 
 
 def _flush(path: Path) -> None:
