@@ -103,11 +103,11 @@ class Watcher:
         listed = [summary.key for summary in seen.items if self._is_news(summary)]
         return tuple(dict.fromkeys((*woken, *listed)))
 
-    def _is_news(self, summary: ItemSummary) -> bool:
+    def _is_news(self, summary: ItemSummary, known: Task | None = None) -> bool:
         """An entry is news when it is newer than all we know of the item, our own writes included."""
         if summary.key.repo_id not in self._desk.repos:
             return False
-        task = self._desk.journal.load_task(summary.key)
+        task = known or self._desk.journal.load_task(summary.key)
         return task is None or task.seen_at is None or summary.updated_at > task.seen_at
 
     def _sweep(self, repos: tuple[Repo, ...], now: datetime) -> None:
@@ -119,8 +119,10 @@ class Watcher:
             summary.key: summary for summary in desk.forge.sweep(repos, [repo.rules.labels for repo in repos])
         }
         self._next_sweep_at = now + timedelta(seconds=desk.settings.sweep_s)
-        keys = [key for key, summary in shown.items() if self._is_news(summary)]
         ours = [task for task in desk.journal.load_tasks() if task.key.repo_id in desk.repos]
+        # All at once: asking the journal for each of ten thousand items would hold the loop up for seconds.
+        known = {task.front: task for task in ours} | {task.key: task for task in ours}
+        keys = [key for key, summary in shown.items() if self._is_news(summary, known.get(key))]
         keys += [task.key for task in ours if task.front not in shown or task.stage in CHANGES_UNSEEN]
         self._inspect_all(keys)
 
