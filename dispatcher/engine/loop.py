@@ -12,6 +12,7 @@ from dispatcher.engine.executor import Executor
 from dispatcher.engine.housekeeping import Housekeeper
 from dispatcher.engine.looking import Watcher
 from dispatcher.engine.orders import obey
+from dispatcher.engine.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Engine:
         self._executor = Executor(desk, self.watcher)
         self._collector = Collector(desk, self.watcher)
         self._starter = Starter(desk)
+        self._is_drained = False
 
     def recover(self) -> None:
         """Pick up where any predecessor stopped: every open task is looked at once, orphaned runs are ended."""
@@ -75,6 +77,8 @@ class Engine:
         while len(self.desk.jobs):
             self.desk.jobs.settle(timeout_s=60.0)
             self._safely("act", self._executor.act)
+        if self.housekeeper:
+            self._safely("housekeeping", self.housekeeper.keep_house_now)
 
     def _safely(self, what: str, step: Callable[[], None]) -> None:
         """A step that fails is told and tried again in the next tick; only an unusable journal ends the loop."""
@@ -93,15 +97,19 @@ class Engine:
     def run(self, before_tick: Callable[[], None] = lambda: None) -> None:
         """Tick until somebody asks to stop. Runs go on without us and are adopted by the next start."""
         self.start()
-        while not self.desk.stop_asked:
-            before_tick()
-            self.tick()
-            if self.desk.is_draining and not self.is_busy():
-                break
-            self.desk.clock.wait(self.pause_s())
+        patience = Patience(self.desk.clock, self.recover)
+        while not self.desk.stop_asked and not self._is_drained:
+            patience.bear(lambda: self._round(before_tick))
         if self.desk.kills_on_stop:
             self.kill_runs()
         self.desk.jobs.close()
+
+    def _round(self, before_tick: Callable[[], None]) -> None:
+        before_tick()
+        self.tick()
+        self._is_drained = self.desk.is_draining and not self.is_busy()
+        if not self._is_drained:
+            self.desk.clock.wait(self.pause_s())
 
     def is_busy(self) -> bool:
         """Whether a run is live, or an effect is still to be performed."""
