@@ -13,6 +13,8 @@ from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
 from dispatcher.core.rules import LabelNames
 from dispatcher.engine.desk import Desk, EngineSettings
+from dispatcher.engine.house import House
+from dispatcher.engine.housekeeping import Housekeeper
 from dispatcher.engine.loop import Engine
 from dispatcher.forge.credentials import Credential, Secret, TokenSources, ask_gh, find_token
 from dispatcher.forge.github_forge import GitHubForge
@@ -24,8 +26,10 @@ from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
+from dispatcher.runs.stored import StoredFolders
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
 from dispatcher.surfaces.messages import Messages
+from dispatcher.workspace.attic import GitAttic
 from dispatcher.workspace.detect import Check
 from dispatcher.workspace.git import Identity
 from dispatcher.workspace.surroundings import Surroundings
@@ -75,6 +79,13 @@ def _forge(settings: Settings, journal: Cursors, clock: Clock, token: Secret) ->
         poll_s=settings.poll_interval_s,
         list_poll_s=settings.list_poll_interval_s,
     )
+
+
+def open_house(settings: Settings, journal: SqlJournal) -> House:
+    """What lies in these settings' state folder, for housekeeping. Needs no token."""
+    identity = Identity("dispatcher", "dispatcher@localhost")
+    attic = GitAttic(settings.git_dir, Surroundings(identity=identity))
+    return House(journal, StoredFolders(settings.runs_dir), attic, settings.bundles_dir)
 
 
 def can_isolate() -> bool:
@@ -174,12 +185,15 @@ def build_engine(
         forge = _forge(settings, journal, the_clock, token)
         stack.callback(forge.close)
         workspaces = _workspaces(settings, token)
+        workspaces.clear_scratch()
         desk = _desk(settings, the_clock, forge, journal, workspaces, host)
         stack.callback(desk.jobs.close)
         # A check that still runs would keep the process alive until its time limit.
         stack.callback(workspaces.stop)
+        housekeeper = Housekeeper(desk, open_house(settings, journal))
+        stack.callback(housekeeper.close)
         config = ConfigFile(settings.config_file, host) if settings.config_file.is_file() else None
-        return Daemon(Engine(desk), config, workspaces, stack.pop_all())
+        return Daemon(Engine(desk, housekeeper), config, workspaces, stack.pop_all())
     raise AssertionError
 
 
@@ -212,6 +226,7 @@ def _engine_settings(settings: Settings, instance: str) -> EngineSettings:
         instance=instance,
         sweep_s=settings.sweep_s,
         idle_tick_s=settings.poll_interval_s,
+        keep=settings.keep,
     )
 
 
@@ -239,7 +254,7 @@ def _prompts(settings: Settings) -> PromptFiles:
 
 def _workspaces(settings: Settings, token: Secret) -> GitWorkspaces:
     return GitWorkspaces(
-        settings.state_dir / "git",
+        settings.git_dir,
         Surroundings(
             identity=Identity("dispatcher", "dispatcher@localhost"),
             token=token.reveal,

@@ -13,12 +13,14 @@ from dispatcher.config.shape import (
     AgentsTable,
     AgentTable,
     FileShape,
+    HousekeepingTable,
     LabelsTable,
     LimitsTable,
     RepoTable,
     Table,
     kind_of,
 )
+from dispatcher.core.housekeeping import DAY_S, KeepRules
 from dispatcher.core.rules import (
     AGENT_KINDS,
     AgentConfig,
@@ -58,6 +60,7 @@ def build_settings(document: Document, shape: FileShape, environ: Mapping[str, s
             {name: _build_agent(name, table) for name, table in agent_tables(shape).items()}
         ),
         caps=_build_caps(shape),
+        keep=_build_keep(shape.housekeeping),
         base_url=shape.forge.base_url,
         bot_login=shape.forge.bot_login,
         token=TokenSource(resolve(token_file, base) if token_file else None, shape.forge.use_gh),
@@ -121,6 +124,14 @@ def _build_agent(name: str, table: AgentTable) -> AgentConfig:
 def _build_caps(shape: FileShape) -> Caps:
     caps = shape.caps
     return Caps(caps.live_runs, caps.runs_per_hour, caps.batch_pause_s, tuple(sorted(caps.per_role.items())))
+
+
+def _build_keep(table: HousekeepingTable) -> KeepRules:
+    return KeepRules(
+        runs_s=table.keep_runs_days * DAY_S,
+        runs_bytes=table.max_runs_gb * 1_000_000_000,
+        decisions_s=table.keep_decisions_days * DAY_S,
+    )
 
 
 def _build_limits(table: LimitsTable) -> Limits:

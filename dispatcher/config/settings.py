@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from dispatcher.core.housekeeping import KeepRules
 from dispatcher.core.rules import AgentConfig, Caps, RepoRules
 
 
@@ -28,6 +29,7 @@ class Settings:
     repos: tuple[RepoRules, ...]
     agents: Mapping[str, AgentConfig] = field(default_factory=lambda: MappingProxyType({}))
     caps: Caps = field(default_factory=Caps)
+    keep: KeepRules = field(default_factory=KeepRules)
     base_url: str = "https://api.github.com"
     bot_login: str = ""
     token: TokenSource = field(default_factory=TokenSource)
@@ -48,6 +50,16 @@ class Settings:
     def runs_dir(self) -> Path:
         """One folder per run."""
         return self.state_dir / "runs"
+
+    @property
+    def git_dir(self) -> Path:
+        """Mirrors, and commits that are not published."""
+        return self.state_dir / "git"
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Work that nobody else has, of runs whose folder is gone: one git bundle per run."""
+        return self.state_dir / "bundles"
 
     @property
     def lock_path(self) -> Path:

@@ -25,9 +25,11 @@ from dispatcher.config.fields import (
     RepoName,
     refuse,
 )
+from dispatcher.core.housekeeping import DAY_S, KeepRules
 from dispatcher.core.rules import AGENT_KINDS, Caps, LabelNames, Limits
 
 _LIMITS, _CAPS, _LABELS = Limits(), Caps(), LabelNames()
+_KEEP = KeepRules()
 _COLOURS = dict(_LABELS.colours)
 RoleName = Literal["worker", "reviewer", "responder"]
 
@@ -118,6 +120,22 @@ class LimitsTable(Table):
     )
     claim_expiry_minutes: Count = Field(
         _LIMITS.claim_expiry_s // 60, description="How long a claim of another instance counts, in minutes."
+    )
+
+
+class HousekeepingTable(Table):
+    """How long things stay on this disk. What is live or waits for a person stays; unpublished work is kept as a bundle."""
+
+    keep_runs_days: Count = Field(
+        _KEEP.runs_s // DAY_S,
+        description="Age at which the folders of runs go, in days; also unused mirrors.",
+    )
+    max_runs_gb: Count = Field(
+        _KEEP.runs_bytes // 1_000_000_000,
+        description="Size of all run folders together, in gigabytes; above it the oldest of finished tasks go earlier.",
+    )
+    keep_decisions_days: Count = Field(
+        _KEEP.decisions_s // DAY_S, description="Age at which decisions and notes are forgotten, in days."
     )
 
 
@@ -232,6 +250,7 @@ class FileShape(Table):
     paths: PathsTable = Field(PathsTable(), description="Paths.")
     caps: CapsTable = Field(CapsTable(), description="Caps over all repositories.")
     limits: LimitsTable = Field(LimitsTable(), description="Limits of every task.")
+    housekeeping: HousekeepingTable = Field(HousekeepingTable(), description="Housekeeping.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels.")
     agents: AgentsTable = Field(AgentsTable(), description="Agents by role.")
     agent: dict[str, AgentTable] = Field({}, description="Agents by name.")

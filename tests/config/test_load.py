@@ -189,3 +189,12 @@ def test_the_file_is_found_here_then_in_the_platforms_folder(tmp_path, monkeypat
     near.touch()
     assert find_config({}) == near
     assert find_config({"DISPATCHER_CONFIG": str(far)}) == far
+
+
+def test_how_long_things_stay_on_the_disk(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text(
+        'repo = "acme/shop"\n[housekeeping]\nkeep_runs_days = 2\nmax_runs_gb = 3\nkeep_decisions_days = 5\n'
+    )
+    keep = load_settings(file, {}).keep
+    assert (keep.runs_s, keep.runs_bytes, keep.decisions_s) == (2 * 86_400, 3_000_000_000, 5 * 86_400)
