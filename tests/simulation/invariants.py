@@ -25,7 +25,7 @@ from dispatcher.core.naming import issue_of_branch
 from dispatcher.core.rules import Caps, LabelNames, RepoRules
 from dispatcher.ports import Decided, RunOrder
 from dispatcher.simulator import model, pulls
-from dispatcher.simulator.model import ReviewState
+from dispatcher.simulator.model import EventKind, ReviewState
 from dispatcher.simulator.world import World
 from tests.simulation.reading import ci_of, key_of, own_keys, permission_of, person_of, read_markers
 
@@ -332,9 +332,21 @@ def invariant_9(watch: Watch, issue: model.Issue, tasks: list[Task]) -> None:
     a person's turn or over. `tasks` are those of all machines for the item.
     """
     key = key_of(issue)
+    human = [
+        event
+        for event in issue.events
+        if event.kind is EventKind.LABELED
+        and event.label is not None
+        and event.label.name == watch.names.turn
+        and event.actor_id != watch.bot_id
+    ]
     is_labelled = watch.names.turn in {label.name for label in issue.labels.values()}
-    if issue.is_open and is_labelled and key in watch.asked and not tasks:
-        watch.violate(9, f"{key} carries the turn label, and nobody knows of it")
+    if not (issue.is_open and is_labelled and human):
+        return
+    who = person_of(watch.world, human[-1].actor_id)
+    is_allowed = permission_of(watch.world, who, watch.world.repos[issue.repo_id]).allows_write
+    if is_allowed and all(task.stage in {Stage.NEW, Stage.DONE, Stage.DROPPED} for task in tasks):
+        watch.violate(9, f"{key} carries the turn label by @{who.login}, and it is {[str(t.stage) for t in tasks]}")
 
 
 def invariant_10(watch: Watch, before: Task | None, decided: Decided) -> None:

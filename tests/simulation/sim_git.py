@@ -171,6 +171,9 @@ class SimGit:
 
     # ------------------------------------------------------------ reading
 
+    def find_branch(self, repo: Repo, branch: str) -> str:
+        return self.weather.use_git(lambda: self.world.git.refs(repo.id).get(f"refs/heads/{branch}", ""))
+
     def fetch_diff(self, repo: Repo, base: str, head: str, limit_bytes: int) -> str:
         return ""
 

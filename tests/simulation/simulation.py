@@ -21,7 +21,7 @@ from tests.simulation.people import ALLOWED, BOT, STRANGERS, People
 from tests.simulation.reading import key_of
 from tests.simulation.weather import WorldClock
 
-PERSONS_TURN = {Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.DROPPED}
+PERSONS_TURN = {Stage.NEW, Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.DROPPED}
 PERSONS_HOLDS = {HoldKind.ASSIGNED_TO_PERSON, HoldKind.BLOCKED_BY_ISSUES, HoldKind.TWO_STAGE_LABELS, HoldKind.ITEM_CLOSED}
 """Waiting for one of these is waiting for a person."""
 PATIENCE_STEPS = 3000
@@ -118,7 +118,8 @@ class Simulation:
 
     def run(self, steps: int) -> None:
         """Trouble for so many steps, then calm until everything has come to rest."""
-        self._step(self.people.ask)
+        for _ in range(3):
+            self._step(self.people.act)
         for _ in range(steps):
             self._step(self._choose())
         self.settle()
