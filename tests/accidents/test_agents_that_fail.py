@@ -1,6 +1,7 @@
 """Accidents of others: agents that die, hang, lie or are slow, and the dispatchers that made it worse."""
 
 import sys
+from itertools import pairwise
 
 from dispatcher.core import events as e
 from dispatcher.core.model import HoldKind, LiveRun, Role, Stage
@@ -9,10 +10,10 @@ from dispatcher.core.rules import AgentConfig, Caps, Limits, PromptDelivery, Rep
 from dispatcher.simulator.faults import Fault, What
 from tests.core.situations import BOT, HEAD, NOW, follow, kinds, task_in
 from tests.runs.conftest import Desk, until
-from tests.story.office import APPROVE, DONE, SHOP, Office, writes
+from tests.story.office import APPROVE, DONE, SHOP, Office, Steps, writes
 
-CRASH = [{"print": "oh no"}, {"crash": 3}]
-HANG = [{"print": "thinking"}, {"hang": True}]
+CRASH: Steps = [{"print": "oh no"}, {"crash": 3}]
+HANG: Steps = [{"print": "thinking"}, {"hang": True}]
 
 
 def results(office: Office) -> list[str]:
@@ -36,9 +37,7 @@ def test_dispatch_and_reap_in_the_same_tick(office: Office) -> None:
     office.reviewer([{"hang": True}])
     office.settle(until=both_are_published)
 
-    handed_on = [
-        now for before, now in zip(live, live[1:], strict=False) if before and now and not before & now
-    ]
+    handed_on = [now for before, now in pairwise(live) if before and now and not before & now]
     assert handed_on, "in one tick a run was collected and its slot was given to the next"
     assert list(filter(None, results(office))) == ["WorkDelivered"] * 2, "nobody was reaped"
 
