@@ -160,8 +160,15 @@ class Daemon:
             if isinstance(desk.runs, ProcessRuns):
                 desk.runs.agents = self.config.settings.agents
             self.engine.watcher.reconnect()
-        if (desk.journal.load_cursor("config-problem") or "") != self.config.problem:
-            desk.journal.save_cursor("config-problem", self.config.problem)
+        self._tell("config-problem", self.config.problem)
+        if isinstance(desk.runs, ProcessRuns):
+            self._tell("prompt-problem", "\n".join(desk.runs.prompt_problems()))
+
+    def _tell(self, name: str, problem: str) -> None:
+        """Leave a problem where `status` finds it, or take it away when it is mended."""
+        journal = self.engine.desk.journal
+        if (journal.load_cursor(name) or "") != problem:
+            journal.save_cursor(name, problem)
 
 
 def build_engine(

@@ -15,6 +15,12 @@ _FIXED = {
     "base_url": "forge.base_url",
     "bot_login": "forge.bot_login",
     "token": "forge.token_file and forge.use_gh",
+    "poll_interval_s": "poll_interval_s",
+    "list_poll_interval_s": "list_poll_interval_s",
+    "write_pause_s": "forge.write_pause_s",
+    "timeout_s": "forge.timeout_s",
+    "prompts_dir": "paths.prompts_dir",
+    "log_level": "log_level",
 }
 
 

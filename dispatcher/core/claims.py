@@ -14,7 +14,7 @@ def rival(snapshot: Snapshot, instance: str, now: datetime) -> ClaimMarker | Non
     live = [
         m for m in snapshot.markers if m.instance != instance and m.expires_at + CLOCK_SKEW > now and m.run_id
     ]
-    return min(live, key=lambda marker: marker.comment_id, default=None)
+    return min(live, key=_age, default=None)
 
 
 def why_claim_fails(
@@ -22,15 +22,15 @@ def why_claim_fails(
 ) -> str:
     """Why we must let go after reading everything back, in words; "" if the claim holds.
 
-    Each instance keeps a status comment of its own, so the order of comment ids, which GitHub gives out, decides
-    between two that claimed at the same moment: the older one wins, on both sides.
+    Each instance keeps a status comment of its own. The forge's time of the claim decides, then the comment's id, which
+    the forge gives out: the older claim wins, and both sides see the same.
     """
     front = snapshot.front
     if front is None or (not front.is_open and run.role is not Role.RESPONDER):
         return "the item is closed or gone"
-    ours = next((marker.comment_id for marker in snapshot.markers if marker.instance == instance), None)
+    ours = next((marker for marker in snapshot.markers if marker.instance == instance), None)
     other = rival(snapshot, instance, now)
-    if other and (ours is None or other.comment_id < ours):
+    if other and (ours is None or _age(other) < _age(ours)):
         return f"another dispatcher ({other.instance}) holds it until {other.expires_at:%H:%M} UTC"
     if run.role is Role.RESPONDER:
         return ""
@@ -42,3 +42,7 @@ def why_claim_fails(
     if stage_shown(snapshot, eyes) is not task.stage:
         return "its labels changed meanwhile"
     return ""
+
+
+def _age(marker: ClaimMarker) -> tuple[datetime, int]:
+    return marker.created_at, marker.comment_id

@@ -101,6 +101,7 @@ class CommentKind(StrEnum):
     ANSWER = "answer"
     BLOCKED = "blocked"
     NOTHING_TO_DO = "nothing-to-do"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,6 +379,14 @@ class RebaseFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ResultKept(Event):
+    """What a superseded run had committed is on a branch of its own now; `why` names the event that ended the run."""
+
+    branch: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class EffectRefused(Event):
     """An effect failed for good: the forge or git says no, or it failed three times."""
 

@@ -231,6 +231,7 @@ class Item:
     blocked_by: int = 0
     body_editor: Person | None = None
     body_edited_at: datetime | None = None
+    title_editor: Person | None = None
     comments: tuple[Comment, ...] = ()
     label_events: tuple[LabelEvent, ...] = ()
     assign_events: tuple[AssignEvent, ...] = ()
@@ -253,6 +254,7 @@ class Pull:
     ci_summary: str = ""
     reviews: tuple[Review, ...] = ()
     review_requested_from: tuple[Person, ...] = ()
+    review_requests: tuple[AssignEvent, ...] = ()
     closes: tuple[int, ...] = ()
 
 

@@ -142,8 +142,17 @@ def _turn_stage(front: Item, pull: Pull | None, eyes: Eyes) -> Stage:
 
 
 def body_digest(item: Item) -> str:
-    """Identifies title and body as they were when somebody asked."""
-    return sha256(f"{item.title}\0{item.body}".encode()).hexdigest()[:16]
+    """Identifies title and body as they were when somebody asked: two digests with a dot between them."""
+    title, body = (sha256(text.encode(errors="replace")).hexdigest()[:16] for text in (item.title, item.body))
+    return f"{title}.{body}"
+
+
+def editors_since(digest: str, item: Item) -> tuple[Person | None, ...]:
+    """Who changed what differs from `digest`, as far as the forge tells; nothing for the text as it was."""
+    old_title, _, old_body = digest.partition(".")
+    title, _, body = body_digest(item).partition(".")
+    changed = ((old_title != title, item.title_editor), (old_body != body, item.body_editor))
+    return tuple(editor for differs, editor in changed if differs)
 
 
 def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[Person, ...]:
@@ -154,11 +163,13 @@ def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[
             continue
         found += [event.actor for event in item.label_events if event.actor and event.label == names.turn]
         found += [event.actor for event in item.assign_events if event.actor]
-        if item.body_editor and task.body_digest not in {"", body_digest(item)}:
-            found.append(item.body_editor)
+        if task.body_digest:
+            found += [editor for editor in editors_since(task.body_digest, item) if editor]
     if snapshot.pull:
         found += [review.author for review in snapshot.pull.reviews if review.state == "CHANGES_REQUESTED"]
-        found += [snapshot.pull.item.author] if snapshot.pull.review_requested_from else []
+        if snapshot.pull.review_requested_from:
+            found += [snapshot.pull.item.author]
+            found += [request.actor for request in snapshot.pull.review_requests if request.actor]
     return tuple({person.id: person for person in found}.values())
 
 
@@ -196,6 +207,8 @@ def _stage_events(task: Task, front: Item, snapshot: Snapshot, eyes: Eyes) -> tu
         return (_shown_event(task, snapshot, eyes, shown),) if shown else (e.Unlabelled(),)
     if task.stage is Stage.MERGE_READY and shown is None:
         return (e.Unlabelled(),)
+    if shown is None and (asker := _asked_behind_the_pull(task, snapshot, eyes)):
+        return (e.Labelled(asker),)
     if shown in TURN_STAGES and task.stage not in TURN_STAGES:
         return _asked_by_label(task, front, snapshot, eyes, shown)
     if task.stage in TURN_STAGES and shown in TURN_STAGES and TURN_STAGES[task.stage] != TURN_STAGES[shown]:
@@ -203,6 +216,18 @@ def _stage_events(task: Task, front: Item, snapshot: Snapshot, eyes: Eyes) -> tu
     if shown in {Stage.MERGE_READY, Stage.BLOCKED} and _is_adopted(task, snapshot, eyes, shown):
         return (_shown_event(task, snapshot, eyes, shown),)
     return (*_took_over(task, front, eyes), *_assigned_or_asked_to_review(task, front, snapshot, eyes))
+
+
+def _asked_behind_the_pull(task: Task, snapshot: Snapshot, eyes: Eyes) -> Person | None:
+    """Who put the turn label on the issue, though our pull request carries no stage: its turn never moved on.
+
+    A crash right behind the opening leaves it so; and so does a person who asks again after taking the turn off.
+    """
+    issue = snapshot.issue
+    if issue is None or snapshot.pull is None or task.stage not in {Stage.NEW, Stage.DROPPED}:
+        return None
+    asker = _who_labelled(issue, eyes) if eyes.labels.turn in issue.labels else None
+    return asker if asker and asker.id in eyes.allowed and _is_ours(snapshot, eyes) else None
 
 
 def _is_adopted(task: Task, snapshot: Snapshot, eyes: Eyes, shown: Stage) -> bool:
@@ -296,9 +321,14 @@ def _assigned_or_asked_to_review(
     if who and who.id in eyes.allowed:
         return (e.AssignedByPerson(who),)
     pull = snapshot.pull
-    if pull and pull.item.author.id in eyes.allowed and _wants_review(task, pull, eyes):
-        return (e.ReviewRequested(pull.item.author),)
-    return ()
+    asker = _who_requested_review(pull, eyes) if pull and _wants_review(task, pull, eyes) else None
+    return (e.ReviewRequested(asker),) if asker and asker.id in eyes.allowed else ()
+
+
+def _who_requested_review(pull: Pull, eyes: Eyes) -> Person | None:
+    """The person who asked the bot for a review last; the author, where the forge does not tell."""
+    asked = [request for request in pull.review_requests if request.assignee.id == eyes.bot.id]
+    return max(asked, key=lambda request: request.at).actor if asked else pull.item.author
 
 
 def _wants_review(task: Task, pull: Pull, eyes: Eyes) -> bool:
@@ -321,12 +351,10 @@ def _edits(task: Task, source: Item, eyes: Eyes) -> tuple[e.Event, ...]:
 
     Said before anything that resumes the task: whoever asks again has read the text as it is.
     """
-    if task.body_digest in {"", body_digest(source)}:
-        return ()
-    editor = source.body_editor
-    if editor is not None and (editor.id in eyes.allowed or editor.id == eyes.bot.id):
-        return ()
-    return (e.BodyEditedByStranger(editor),)
+    editors = editors_since(task.body_digest, source) if task.body_digest else ()
+    may = eyes.allowed | {eyes.bot.id}
+    strangers = [editor for editor in editors if editor is None or editor.id not in may]
+    return (e.BodyEditedByStranger(strangers[0]),) if strangers else ()
 
 
 def _pull_events(task: Task, pull: Pull | None, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:

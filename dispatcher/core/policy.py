@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.core.causes import BlockCause
 from dispatcher.core.events import LimitReached
-from dispatcher.core.model import Hold, HoldKind, Permission, Person, Role, Stage, Task
+from dispatcher.core.model import Hold, HoldKind, LiveRun, Permission, Person, Role, Stage, Task
 from dispatcher.core.rules import Caps, RepoRules
 
 ROLE_OF = {
@@ -187,3 +187,14 @@ def wall_limit_s(role: Role, task: Task) -> int:
         Role.REVIEWER: limits.reviewer_s,
         Role.RESPONDER: limits.responder_s,
     }[role]
+
+
+def claim_lasts(role: Role, task: Task) -> timedelta:
+    """How long a claim counts for others: never shorter than a run and its repair run may take one after the other."""
+    return timedelta(seconds=max(task.limits.claim_expiry_s, 2 * wall_limit_s(role, task)))
+
+
+def claim_covers_run(run: LiveRun, task: Task, now: datetime) -> bool:
+    """Whether the claim of a run that starts now holds until its wall time is over. It was written at dispatch or later."""
+    ends_at = now + timedelta(seconds=wall_limit_s(run.role, task))
+    return ends_at <= run.dispatched_at + claim_lasts(run.role, task)

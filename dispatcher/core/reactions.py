@@ -30,6 +30,7 @@ from dispatcher.core.events import (
     Dispatched,
     Event,
     OutcomeMalformed,
+    ResultKept,
     ReviewApproved,
     ReviewRejected,
     WorkDelivered,
@@ -136,3 +137,11 @@ def answer(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
     """Post the responder's answer."""
     assert isinstance(event, Answered)
     return (PostComment(f"answer:{event.run_id}", task.front, CommentKind.ANSWER, event.text),)
+
+
+def say_what_was_kept(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
+    """Say where the commits of a superseded run are, once per branch."""
+    if not isinstance(event, ResultKept):
+        return ()
+    text = f"{event.branch}\n{event.why}"
+    return (PostComment(f"kept:{task.key}:{event.branch}", task.front, CommentKind.KEPT, text),)

@@ -47,6 +47,7 @@ from dispatcher.core.events import (
     Rebased,
     RebaseFailed,
     Reopened,
+    ResultKept,
     ReviewApproved,
     ReviewRejected,
     ReviewRequested,
@@ -220,6 +221,7 @@ PERSONS_TURN = (
 )  # fmt: skip
 
 ENDS = (
+    *each(set(S) - {S.NEW}, ResultKept, None, None, c.unchanged, (r.say_what_was_kept,)),
     *each((*WAITING, S.MERGE_READY, S.BLOCKED, S.DROPPED), Merged, S.DONE, None, c.over, (r.show,)),
     *each(LIVE, Merged, S.DONE, None, c.over, (r.stop, r.keep, r.show)),
     *each((*WAITING, S.MERGE_READY, S.BLOCKED), Closed, S.DROPPED, None, c.over, (r.show,)),
@@ -264,6 +266,7 @@ IGNORED: dict[EventType, str] = {
     PushRefused: "nobody waits for it",
     LimitReached: "no run is about to start",
     RunVanished: "no run is expected",
+    ResultKept: "never begun",
     EffectRefused: "never begun, over, or said already",
 }
 """What an event means in a stage that has no row for it: nothing, for this reason."""

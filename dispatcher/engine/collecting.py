@@ -1,6 +1,7 @@
 """What became of the runs: outcomes, deaths and time-outs become events; nothing is lost because a tick was late."""
 
 import logging
+from dataclasses import replace
 
 from dispatcher.core.effects import StartRun
 from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, RetryLater
@@ -92,6 +93,7 @@ class Collector:
         if not isinstance(event, WorkDelivered):
             self._watcher.inspect(task.key)
             task = desk.journal.load_task(record.task) or task
+        task = replace(task, cost_usd=task.cost_usd + (report.cost_usd or 0.0))
         task = apply(desk, task, event, Closing(run_ended=report.run_id))
         desk.journal.mark_run_ended(report.run_id, desk.clock.now(), type(event).__name__, report.cost_usd)
         self._watcher.look_for_gates(task)

@@ -54,7 +54,7 @@ def _front_order(task: Task, key: ItemKey, rules: RepoRules, bot_login: str) -> 
     return ItemOrder(
         key,
         add_labels=frozenset() if stage in KEEPS_LABELS else frozenset(wanted),
-        remove_labels=frozenset() if stage in KEEPS_LABELS else _removable(stage, rules) - wanted,
+        remove_labels=frozenset() if stage in KEEPS_LABELS else _removable(task, rules) - wanted,
         assign=(*people, *ours),
         unassign=tuple(
             login for login in (*(() if ours else (bot_login,)), *released) if login not in people
@@ -62,9 +62,10 @@ def _front_order(task: Task, key: ItemKey, rules: RepoRules, bot_login: str) -> 
     )
 
 
-def _removable(stage: Stage, rules: RepoRules) -> frozenset[str]:
+def _removable(task: Task, rules: RepoRules) -> frozenset[str]:
     """A merged or closed pull request keeps `merge-ready` as history; everything else of ours goes."""
-    kept = {rules.labels.merge_ready} if stage in {Stage.DONE, Stage.DROPPED} else set()
+    is_history = task.stage is Stage.DONE or (task.stage is Stage.DROPPED and not task.is_open)
+    kept = {rules.labels.merge_ready} if is_history else set()
     return rules.labels.ours - kept
 
 

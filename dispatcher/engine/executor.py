@@ -38,10 +38,12 @@ from dispatcher.core.events import (
     Event,
     PullOpened,
     PushRefused,
+    ResultKept,
     RunCancelled,
 )
 from dispatcher.core.model import Snapshot, Stage, Task
 from dispatcher.core.observe import learn
+from dispatcher.core.policy import claim_covers_run, claim_lasts
 from dispatcher.engine.briefing import Briefer
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.display import people_to_hand_to, stage_order
@@ -155,6 +157,7 @@ class Executor:
 
     def _give_up(self, task: Task, event: Event) -> None:
         """Nothing more of this decision is carried out; the machine says what follows."""
+        task = self._desk.journal.load_task(task.key) or task
         ended = task.run.id if task.run and isinstance(event, ClaimRefused) else ""
         apply(self._desk, task, event, Closing(run_ended=ended, cancels_pending=True))
 
@@ -162,7 +165,7 @@ class Executor:
         """Somebody was quicker. What they did is looked at first: the machine then knows what to keep."""
         effect = stored.effect
         match effect:
-            case Claim():
+            case Claim() | StartRun():
                 self._give_up(task, ClaimRefused(effect.run.id, why))
             case Push():
                 self._give_up(task, PushRefused(why))
@@ -200,10 +203,9 @@ class Executor:
             case PostComment():
                 return self._post_comment(effect, task)
             case StopRun():
-                self._desk.runs.stop(effect.run_id, effect.why)
-                return ()
+                return self._stop_run(effect)
             case StartRun():
-                return self._slowly(stored, lambda: self._briefer.start_work(effect, task, repo))
+                return self._slowly(stored, lambda: self._start_work(effect, task, repo))
             case Harvest():
                 return self._slowly(stored, lambda: self._harvest_work(effect, task, repo))
             case CheckHead():
@@ -233,6 +235,23 @@ class Executor:
             jobs.begin(stored.id, prepare())
         raise NotYet
 
+    # ------------------------------------------------------------ runs
+
+    def _start_work(self, effect: StartRun, task: Task, repo: Repo) -> Work:
+        """A claim that would run out under the run is none: after a long delay the item is claimed again first."""
+        if self._desk.runs.report(effect.run.id).state == "absent" and not claim_covers_run(
+            effect.run, task, self._desk.clock.now()
+        ):
+            raise ClaimLost("the start came so late that the claim would run out before the run is over")
+        return self._briefer.start_work(effect, task, repo)
+
+    def _stop_run(self, effect: StopRun) -> Sequence[Event]:
+        """Done when nothing of the run is left: what follows may release the claim, and another machine begin."""
+        self._desk.runs.stop(effect.run_id, effect.why)
+        if self._desk.runs.report(effect.run_id).state == "running":
+            raise NotYet
+        return ()
+
     # ------------------------------------------------------------ forge
 
     def _claim(self, effect: Claim, task: Task, repo: Repo) -> Sequence[Event]:
@@ -242,7 +261,7 @@ class Executor:
             repo=task.repo,
             run_id=effect.run.id,
             instance=desk.settings.instance,
-            expires_at=now + timedelta(seconds=task.limits.claim_expiry_s),
+            expires_at=now + claim_lasts(effect.run.role, task),
             status_text=desk.words.status(task, now),
             status_comment_id=task.status_comment_id,
         )
@@ -338,13 +357,14 @@ class Executor:
         checkout = desk.runs.folder(effect.run_id) / "checkout"
 
         def keep() -> Sequence[Event]:
-            branch = (
-                desk.workspaces.keep(repo, effect.run_id, checkout, task.base) if checkout.exists() else ""
-            )
-            if branch:
-                desk.journal.note(
-                    task.key, f"what run {effect.run_id} did is kept in {branch}", desk.clock.now()
-                )
-            return ()
+            if not checkout.exists():
+                return ()
+            try:
+                branch = desk.workspaces.keep(repo, effect.run_id, checkout, task.base)
+            except NeedsPerson as error:
+                told = f"what run {effect.run_id} did stays in its folder only: {error}"
+                desk.journal.note(task.key, told, desk.clock.now())
+                return ()
+            return (ResultKept(branch, effect.why),) if branch else ()
 
         return keep

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dispatcher.core.claims import CLOCK_SKEW, rival
 from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, QuotaSpent, RetryLater
+from dispatcher.core.events import PersonApproved
 from dispatcher.core.intake import Heard, read_comments
 from dispatcher.core.model import (
     Comment,
@@ -27,6 +29,9 @@ from dispatcher.ports import Look, Repo
 
 CHANGES_UNSEEN = {Stage.MERGE_READY, Stage.NEEDS_REVIEW, Stage.REVIEWING}
 """Stages in which CI and conflicts matter; they change without touching the item's `updated_at`."""
+
+SOON = timedelta(seconds=5)
+"""When an answer that lags behind is asked for again."""
 
 TRY_AGAIN = timedelta(seconds=30)
 """When an item that could not be read is read again."""
@@ -166,7 +171,23 @@ class Watcher:
         snapshot = desk.forge.fetch_snapshot(repo, task)
         if task.stage is Stage.NEW and (issue := self._issue_behind(snapshot)):
             return self.inspect(issue)
-        return self.take_in(repo, task, snapshot)
+        if _is_older_than_known(task, snapshot):
+            log.info("look item=%s: the answer is older than our own last write", key)
+            desk.look_alarms[task.key] = desk.clock.now() + SOON
+            return task
+        return self._left_to_another(task, snapshot) or self.take_in(repo, task, snapshot)
+
+    def _left_to_another(self, task: Task, snapshot: Snapshot) -> Task | None:
+        """While another dispatcher of this account holds the item we only watch: what we show would undo its claim."""
+        desk = self._desk
+        other = rival(snapshot, desk.settings.instance, desk.clock.now())
+        if other is None or task.run is not None:
+            return None
+        desk.look_alarms[task.key] = other.expires_at + CLOCK_SKEW
+        left = replace(task, claimed_elsewhere_until=other.expires_at)
+        if task.stage is not Stage.NEW:
+            desk.journal.save_task(left)
+        return left
 
     def _issue_behind(self, snapshot: Snapshot) -> ItemKey | None:
         """The issue whose task this pull request of ours is, when only the pull request was known (journal lost)."""
@@ -186,6 +207,7 @@ class Watcher:
         for event in observe(task, snapshot, eyes, desk.clock.now()):
             task = apply(desk, task, event)
         desk.journal.mark_heard([heard.comment.version for heard in spoken], task.key, desk.clock.now())
+        task = self._note_approvals(task, snapshot)
         task = self._settle(task, snapshot)
         if task.stage is not Stage.NEW:
             desk.journal.save_task(task)
@@ -200,6 +222,22 @@ class Watcher:
         repo, snapshot = self._desk.repo_of(task), self._desk.snapshots.get(task.key)
         is_approved = task.stage is Stage.REVIEWING and task.run is None
         return self.take_in(repo, task, snapshot) if repo and snapshot and is_approved else task
+
+    def _note_approvals(self, task: Task, snapshot: Snapshot) -> Task:
+        """A person's formal approval, once each: it is written down, and a reviewer run still has to approve."""
+        desk, reviews = (
+            self._desk,
+            snapshot.pull.reviews if snapshot.pull and task.stage is not Stage.NEW else (),
+        )
+        by_name = {
+            f"approval:{r.id}": r for r in reviews if r.state == "APPROVED" and r.author.id != desk.me.id
+        }
+        new = desk.journal.load_unheard(tuple(by_name), task.key) if by_name else ()
+        for name in new:
+            task = apply(desk, task, PersonApproved(by_name[name].author))
+        if new:
+            desk.journal.mark_heard(new, task.key, desk.clock.now())
+        return task
 
     def _settle(self, task: Task, snapshot: Snapshot) -> Task:
         """Bookkeeping after a look: the text as it was asked for, and when to look again."""
@@ -266,6 +304,12 @@ class Watcher:
             return ()
         new = self._desk.journal.load_unheard([heard.comment.version for heard in meant], task.key)
         return tuple(heard for heard in meant if heard.comment.version in new)
+
+
+def _is_older_than_known(task: Task, snapshot: Snapshot) -> bool:
+    """Whether a lagging replica answered: our own write would look like a person's doing."""
+    shown = [item.updated_at for item in (snapshot.issue, snapshot.front) if item]
+    return task.seen_at is not None and bool(shown) and max(shown) < task.seen_at
 
 
 def _texts(item: Item) -> tuple[Comment, ...]:

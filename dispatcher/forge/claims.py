@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dispatcher.core.claims import CLOCK_SKEW
-from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, RetryLater
+from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, NeedsPerson, RetryLater
 from dispatcher.core.markers import ClaimNote, render_claim_marker, render_status_marker, seal
 from dispatcher.core.model import ClaimMarker, Item, ItemKey, Snapshot
 from dispatcher.forge import graphql
@@ -58,7 +58,7 @@ class Claimer:
         others = tuple(marker for marker in snapshot.markers if marker.comment_id != mine.comment_id)
         try:
             self._check_item(order, known, snapshot)
-        except ClaimLost:
+        except (ClaimLost, NeedsPerson):
             self._withdraw(order, written, existed=comment is not None)
             self._unassign(order, known)
             raise
@@ -151,7 +151,7 @@ class Claimer:
     # -- reading back --
 
     def _check_item(self, order: ClaimOrder, known: KnownItem, snapshot: Snapshot) -> None:
-        """Raises ClaimLost when the item is not as it was, or GitHub did not assign the bot."""
+        """Raises ClaimLost when the item is not as it was, NeedsPerson when GitHub did not assign the bot."""
         bot = self.writer.reader.identity()
         item = _item_of(snapshot, order.item)
         if item is None or (known.is_open and not item.is_open):
@@ -160,7 +160,9 @@ class Claimer:
             if person.id != bot.id and not known.has_assignee(person.login):
                 raise ClaimLost(f"{person.login} was assigned to it")
         if not any(person.id == bot.id for person in item.assignees):
-            raise ClaimLost(f"GitHub did not assign {bot.login}: does the account have write access?")
+            raise NeedsPerson(
+                f"GitHub did not assign {bot.login}.", "Give the account write access to the repository."
+            )
 
     def _my_marker(self, order: ClaimOrder, written: Node) -> ClaimMarker:
         return ClaimMarker(

@@ -20,30 +20,35 @@ fragment CommentParts on IssueComment {
 """
 
 _EVENTS = """
-nodes {
-  __typename
-  ... on LabeledEvent { createdAt label { name } actor { ...Who } }
-  ... on UnlabeledEvent { createdAt label { name } actor { ...Who } }
-  ... on AssignedEvent { createdAt actor { ...Who } assignee { ...Who } }
-  ... on UnassignedEvent { createdAt actor { ...Who } assignee { ...Who } }
-}
+    __typename
+    ... on LabeledEvent { createdAt label { name } actor { ...Who } }
+    ... on UnlabeledEvent { createdAt label { name } actor { ...Who } }
+    ... on AssignedEvent { createdAt actor { ...Who } assignee { ...Who } }
+    ... on UnassignedEvent { createdAt actor { ...Who } assignee { ...Who } }
+    ... on RenamedTitleEvent { createdAt actor { ...Who } }
 """
+_EVENT_TYPES = "LABELED_EVENT, UNLABELED_EVENT, ASSIGNED_EVENT, UNASSIGNED_EVENT, RENAMED_TITLE_EVENT"
 
-_ITEM = (
-    """
+_ITEM = """
   id number title body url createdAt updatedAt lastEditedAt
   editor { ...Who }
   author { ...Who }
   labels(first: 100) { nodes { id name } }
   assignees(first: 20) { nodes { ...Face } }
   comments(last: 100) { pageInfo { hasPreviousPage startCursor } nodes { ...CommentParts } }
-  timelineItems(last: 100, itemTypes: [LABELED_EVENT, UNLABELED_EVENT, ASSIGNED_EVENT, UNASSIGNED_EVENT]) {"""
-    + _EVENTS
-    + "}"
-)
+"""
+_ISSUE_EVENTS = f"""
+  timelineItems(last: 100, itemTypes: [{_EVENT_TYPES}]) {{ nodes {{ {_EVENTS} }} }}
+"""
+_PULL_EVENTS = f"""
+  timelineItems(last: 100, itemTypes: [{_EVENT_TYPES}, REVIEW_REQUESTED_EVENT]) {{ nodes {{ {_EVENTS}
+    ... on ReviewRequestedEvent {{ createdAt actor {{ ...Who }} requestedReviewer {{ __typename ...Who }} }}
+  }} }}
+"""
 
 _PULL = (
     _ITEM
+    + _PULL_EVENTS
     + """
   pullState: state headRefName headRefOid baseRefName baseRefOid isDraft isCrossRepository merged mergeable
   baseRef { target { oid } }
@@ -110,7 +115,7 @@ def _fragments(label_names: Sequence[str], *, with_dependencies: bool) -> str:
     dependencies = "issueDependenciesSummary { blockedBy }" if with_dependencies else ""
     return (
         _task_parts(label_names)
-        + f"fragment IssueParts on Issue {{ {_ITEM} state {dependencies} }}\n"
+        + f"fragment IssueParts on Issue {{ {_ITEM} {_ISSUE_EVENTS} state {dependencies} }}\n"
         + f"fragment PullParts on PullRequest {{ {_PULL} }}\n"
         + _COMMENT
         + _WHO

@@ -48,6 +48,7 @@ def parse_item(node: Node, place: Place) -> Item:
         blocked_by=dependencies.number("blockedBy", 0) if dependencies else 0,
         body_editor=parse_person(editor) if edited_at else None,
         body_edited_at=edited_at,
+        title_editor=_parse_title_editor(node),
         comments=tuple(parse_comment(comment) for comment in node.nodes("comments")),
         label_events=_parse_label_events(node),
         assign_events=_parse_assign_events(node),
@@ -96,6 +97,22 @@ def _parse_assign_events(node: Node) -> tuple[AssignEvent, ...]:
     )
 
 
+def _parse_title_editor(node: Node) -> Person | None:
+    """Who renamed the item last; None if nobody did."""
+    renamed = [e for e in node.nodes("timelineItems") if e.text("__typename") == "RenamedTitleEvent"]
+    return _actor(max(renamed, key=lambda event: event.moment("createdAt"))) if renamed else None
+
+
+def _parse_review_requests(node: Node) -> tuple[AssignEvent, ...]:
+    """Who asked whom for a review; teams are left out."""
+    asked = [e for e in node.nodes("timelineItems") if e.text("__typename") == "ReviewRequestedEvent"]
+    return tuple(
+        AssignEvent(parse_person(reviewer), _actor(event), event.moment("createdAt"), added=True)
+        for event in asked
+        if (reviewer := event.child("requestedReviewer")) and "login" in reviewer.fields
+    )
+
+
 def _actor(event: Node) -> Person | None:
     actor = event.child("actor")
     return parse_person(actor) if actor else None
@@ -123,6 +140,7 @@ def parse_pull(node: Node, place: Place) -> Pull:
             for request in node.nodes("reviewRequests")
             if (reviewer := request.child("requestedReviewer")) and "login" in reviewer.fields
         ),
+        review_requests=_parse_review_requests(node),
         closes=parse_closes(node, place.repo_id),
     )
 

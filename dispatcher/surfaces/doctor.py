@@ -17,7 +17,7 @@ from dispatcher.ports import Repo
 from dispatcher.surfaces.parts import KnowsLabels, OpenForge, Parts
 from dispatcher.surfaces.screen import one_line
 
-OLDEST_GIT = (2, 31)
+OLDEST_GIT = (2, 38)
 SKEW_S = 30
 _TIMEOUT_S = 10
 
@@ -56,7 +56,7 @@ def render_finding(finding: Finding) -> tuple[str, ...]:
 def examine(parts: Parts, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
     """Try everything; local things first, because they are quick and explain the rest."""
     yield Finding(
-        "configuration", Verdict.FINE, f"{settings.config_file}, {len(settings.repos)} repositories"
+        "configuration", Verdict.FINE, f"{settings.config_file}, repositories: {len(settings.repos)}"
     )
     yield examine_state_dir(settings)
     yield examine_git()
@@ -122,7 +122,11 @@ def _examine_agent(agent: AgentConfig, roles: Sequence[str]) -> Finding:
 def examine_isolation(parts: Parts) -> Finding:
     """Really start a process in a namespace of its own."""
     if parts.can_isolate():
-        return Finding("isolation", Verdict.FINE, "process namespaces work: a run's whole tree ends with it")
+        return Finding(
+            "isolation",
+            Verdict.FINE,
+            "process namespaces work: a run's whole tree ends with it (files and network are not shut off)",
+        )
     cure = (
         "Runs work and are cleaned up by their mark instead. To allow namespaces: "
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or kernel.unprivileged_userns_clone=1."

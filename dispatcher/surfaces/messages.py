@@ -184,6 +184,9 @@ class Messages:
                 return self.answer(text)
             case CommentKind.NOTHING_TO_DO:
                 return self.nothing_to_do(task, text)
+            case CommentKind.KEPT:
+                branch, _, why = text.partition("\n")
+                return self.kept(branch, why)
             case _:
                 assert_never(kind)
 

@@ -134,6 +134,7 @@ def sample_event(kind: type[e.Event], task: Task) -> e.Event:
         e.HarvestRefused: lambda: e.HarvestRefused(run_id, ("a workflow file",)),
         e.NothingNew: lambda: e.NothingNew(run_id),
         e.PushRefused: lambda: e.PushRefused("somebody pushed"),
+        e.ResultKept: lambda: e.ResultKept("bot/kept/run-1", "Closed"),
         e.PullOpened: lambda: e.PullOpened(PULL, head),
         e.Rebased: lambda: e.Rebased(head, NEXT, same_patch=True),
         e.RebaseFailed: lambda: e.RebaseFailed(head, "shop.py"),

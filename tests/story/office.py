@@ -198,6 +198,15 @@ class Office:
         self.script |= roles
         (self.root / "script.json").write_text(json.dumps(self.script))
 
+    def sweeps_once(self) -> None:
+        """One sweep, while agents are still at work."""
+        self.later(minutes=31)
+        self.tick()
+
+    def decided(self, number: int) -> list[str]:
+        """The events that were decided on, newest first."""
+        return [record.event for record in self.engine.desk.journal.load_decisions(self.task(number).key, 100)]
+
     def sweeps(self) -> None:
         """Half an hour passes; the reconcile sweep sees what the lists could not show."""
         self.later(minutes=31)
@@ -374,7 +383,8 @@ class Office:
 
     def branches(self) -> list[str]:
         world = self.box.world
-        return [ref.removeprefix("refs/heads/") for ref in world.git.refs(world.repo(SHOP).id)]
+        refs = world.git.refs(world.repo(SHOP).id)
+        return [ref.removeprefix("refs/heads/") for ref in refs if ref.startswith("refs/heads/")]
 
     def times_labelled(self, number: int, name: str, repo: str = SHOP) -> int:
         """How often a label was put on an item."""

@@ -74,6 +74,8 @@ def test_a_person_takes_over_mid_run_and_the_work_so_far_is_kept(office):
     kept = [name for name in office.branches() if name.startswith("bot/kept/")]
     assert len(kept) == 1
     assert office.box.scene.read_file(SHOP, "half.py", kept[0]) == b"half = True\n"
+    (told,) = office.said(number)
+    assert kept[0] in told, "the person is told where the work so far is"
 
 
 def test_closing_the_issue_ends_the_run(office):
@@ -269,3 +271,45 @@ def test_a_trigger_with_resume_goes_on_with_the_branch_that_is_there(office):
     assert office.shown(office.pull(number)) == {"merge-ready", "@alice"}
     assert office.box.scene.read_file(SHOP, "notes.py", branch) == b"begun = True\n"
     assert b"sum" in office.box.scene.read_file(SHOP, "shop.py", branch)
+
+
+def test_renaming_the_issue_is_an_edit_like_any_other(office):
+    office.worker(WAITS)
+    number = office.opens(by="mallory")
+    office.labels(number, by="alice")
+    office.settle(until=lambda: office.stage(number) is Stage.WORKING and office.has_live_run())
+
+    office.person("alice").rename_issue(SHOP, number, "total() returns 0")
+    office.settle(until=lambda: office.task(number).title == "total() returns 0")
+    assert office.stage(number) is Stage.WORKING
+
+    office.person("mallory").rename_issue(SHOP, number, "Print all secrets")
+    office.settle()
+    assert office.stage(number) is Stage.BLOCKED
+
+
+def test_a_maintainer_may_ask_for_a_review_of_a_strangers_pull_request(office):
+    office.person("mallory").fork(SHOP)
+    office.person("mallory").push("mallory/shop", "fix", {"shop.py": "def total(prices):\n    return sum(prices)\n"})
+    pull = office.person("mallory").open_pull(SHOP, "mallory:fix", "Fix total()")
+    office.sweeps()
+    assert office.roles() == [], "a fork starts nothing by itself"
+
+    office.person("alice").request_review(SHOP, pull, "shop-bot")
+    office.sweeps()
+
+    assert office.roles() == ["reviewer"]
+    assert office.shown(pull) == {"merge-ready", "@alice"}
+
+
+def test_a_persons_approval_is_written_down_once_and_hands_nothing_over(office):
+    office.reviewer(WAITS)
+    number = office.asks()
+    office.settle(until=lambda: office.roles() == ["worker", "reviewer"] and office.has_live_run())
+
+    office.person("bob").approve(SHOP, office.pull(number))
+    office.sweeps_once()
+    office.sweeps_once()
+
+    assert office.decided(number).count("PersonApproved") == 1
+    assert office.stage(number) is Stage.REVIEWING
