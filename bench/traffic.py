@@ -33,7 +33,8 @@ WATCHED = (1, 50, 1000)
 CYCLES = 10
 WAITING_ISSUES = 5
 AGENT_WORKS_S = 300.0
-PATIENCE_S = 60.0
+STEP_S = 5.0
+PATIENCE_S = 120.0
 SHOP = "acme/shop"
 
 
@@ -199,7 +200,7 @@ def _script(reworks: int) -> dict[str, list]:
 
 
 def _follow(daemon: app.Daemon, clock: BenchClock, key: ItemKey) -> None:
-    """Tick as `run` does. While an agent thinks, its minutes pass tick by tick; real work (git, checks) takes none."""
+    """Tick as `run` does. Real work (git, checks) takes none of the virtual time."""
     desk, deadline = daemon.engine.desk, time.monotonic() + PATIENCE_S
     while not _is_ready(daemon, key):
         if time.monotonic() > deadline:
@@ -216,10 +217,11 @@ def _follow(daemon: app.Daemon, clock: BenchClock, key: ItemKey) -> None:
 
 
 def _let_work(daemon: app.Daemon, clock: BenchClock, run: str) -> None:
+    """An agent's minutes pass in steps that miss no poll."""
     runs, end = daemon.engine.desk.runs, clock.now().timestamp() + AGENT_WORKS_S
     while clock.now().timestamp() < end:
         daemon.tick()
-        clock.wait(daemon.engine.pause_s())
+        clock.wait(STEP_S)
     (runs.folder(run) / "out" / "go").touch()
     while runs.report(run).state == "running":
         time.sleep(0.01)
