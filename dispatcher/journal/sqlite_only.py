@@ -66,6 +66,10 @@ def open_engine(path: Path, *, read_only: bool, busy_timeout_s: float) -> sa.Eng
 
 
 def _connect(path: Path, *, read_only: bool, busy_timeout_s: float) -> sqlite3.Connection:
+    if path.is_dir():  # SQLite would call reading it a failing disk
+        folder = sqlite3.OperationalError("it is a folder")
+        folder.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise folder
     if not read_only:
         _create_private(path)
     mode = "ro" if read_only else "rw"

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dispatcher.surfaces.clean import clean
 from dispatcher.surfaces.config_commands import config_app
 from dispatcher.surfaces.exits import Commands, ExitCode, UsageProblem
+from dispatcher.surfaces.journal import journal_app
 from dispatcher.surfaces.options import (
     AsJson,
     ConfigPath,
@@ -40,6 +42,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 a fault of ours, 2 usage or configuration, 3 a person is needed, 4 try later.",
 )
 app.add_typer(config_app, name="config")
+app.add_typer(journal_app, name="journal")
 
 
 def main() -> None:
@@ -300,6 +303,9 @@ def drain(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = Fa
     said = drain_daemon(parts_of(ctx), load_to_look(config), now())
     screen.show_json(said)
     screen.show(said.text)
+
+
+app.command()(clean)
 
 
 def _order_item(ctx: typer.Context, name: str, item: str, config: Path | None, screen: "Screen") -> None:

@@ -3,17 +3,52 @@
 import importlib
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 from dispatcher.config.settings import Settings
+from dispatcher.core.housekeeping import Cleared, Clearing, KeepRules, Removal
+from dispatcher.core.model import Stage
 from dispatcher.ports import Forge, Journal, Repo
 
 
 class OpenJournal(Journal, Protocol):
     """A journal that holds a file open."""
 
+    def check(self) -> tuple[str, ...]:
+        """What is wrong inside the file, () when it is sound."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """Copy the committed state to `path`, whole or not at all. Raises JournalUnusable."""
+        ...
+
+    def count_tasks(self) -> Mapping[Stage, int]:
+        """How many tasks each stage has."""
+        ...
+
     def close(self) -> None:
         """Let go of the file."""
+        ...
+
+
+class OpenHouse(Protocol):
+    """What lies on this disk, to be cleared away."""
+
+    def survey(self, rules: KeepRules, now: datetime) -> Clearing:
+        """Which run folders may go now."""
+        ...
+
+    def clear(self, removal: Removal, rules: KeepRules, now: datetime) -> Cleared | None:
+        """Keep what a run alone has, then remove its folder; None when it may not go any more."""
+        ...
+
+    def finish_removals(self) -> None:
+        """Remove what an interrupted removal left."""
+        ...
+
+    def tidy(self, rules: KeepRules, now: datetime) -> int:
+        """Forget old decisions, and harvested commits that no task needs; returns how many rows went."""
         ...
 
 
@@ -108,6 +143,10 @@ class Parts(Protocol):
 
     def open_journal(self, settings: Settings, *, read_only: bool = False) -> OpenJournal:
         """The journal of these settings' state folder. Raises JournalUnusable."""
+        ...
+
+    def open_house(self, settings: Settings, journal: OpenJournal) -> OpenHouse:
+        """What lies in these settings' state folder."""
         ...
 
     def find_credential(self, settings: Settings) -> FoundToken:
