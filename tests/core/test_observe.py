@@ -255,6 +255,19 @@ def test_a_lost_journal_comes_back_from_the_labels(labels, stage):
     assert (after.stage, after.pull, after.head, after.requester) == (stage, PULL, HEAD, BEN)
 
 
+@pytest.mark.parametrize(("stage", "label", "asker", "heard_of"), [
+    (Stage.NEW, "bot", ANNA, ["Labelled"]),
+    (Stage.DROPPED, "bot", ANNA, ["Labelled"]),
+    (Stage.DROPPED, "", ANNA, []),
+    (Stage.NEW, "bot", MALLORY, []),
+])  # fmt: skip
+def test_the_turn_label_that_stayed_on_the_issue_counts_while_our_pull_request_shows_no_stage(
+    stage, label, asker, heard_of
+):
+    issue = item(7, label, (BOT,), label_events=(labelled(asker),))
+    assert names(*seen(task_in(stage, pull=PULL), shows(issue, pull("")))) == heard_of
+
+
 def test_a_lost_journal_with_an_agent_at_work_starts_the_step_again():
     assert look(NEW, shows(item(7, "bot", (BOT,)))).stage is Stage.QUEUED
     side = item(PULL, "bot needs-review", (BOT,), author=BOT)
