@@ -205,7 +205,9 @@ class Office:
 
     def decided(self, number: int) -> list[str]:
         """The events that were decided on, newest first."""
-        return [record.event for record in self.engine.desk.journal.load_decisions(self.task(number).key, 100)]
+        return [
+            record.event for record in self.engine.desk.journal.load_decisions(self.task(number).key, 100)
+        ]
 
     def sweeps(self) -> None:
         """Half an hour passes; the reconcile sweep sees what the lists could not show."""

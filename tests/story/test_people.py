@@ -290,7 +290,9 @@ def test_renaming_the_issue_is_an_edit_like_any_other(office):
 
 def test_a_maintainer_may_ask_for_a_review_of_a_strangers_pull_request(office):
     office.person("mallory").fork(SHOP)
-    office.person("mallory").push("mallory/shop", "fix", {"shop.py": "def total(prices):\n    return sum(prices)\n"})
+    office.person("mallory").push(
+        "mallory/shop", "fix", {"shop.py": "def total(prices):\n    return sum(prices)\n"}
+    )
     pull = office.person("mallory").open_pull(SHOP, "mallory:fix", "Fix total()")
     office.sweeps()
     assert office.roles() == [], "a fork starts nothing by itself"
