@@ -1,0 +1,152 @@
+"""A laboratory for the real agent programs: the real dispatcher, a GitHub in a box, a stand-in for the model's server."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dispatcher.config.settings import Settings
+from dispatcher.core.model import Stage
+from dispatcher.core.rules import AgentConfig, Limits
+from dispatcher.ports import RunReport
+from dispatcher.runs import proctree
+from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.plan import load_plan
+from tests.story.office import Office
+from tests.support.model_server import ModelServer
+
+INSTALLED = Path(__file__).parents[2] / ".agents"
+"""Where `make test-agents` puts the programs."""
+
+PATIENCE_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One agent program: where it comes from, what starts it, and how it is led to the stand-in."""
+
+    kind: str
+    source: str
+    packages: tuple[str, ...]
+    binary: str
+    env: Callable[[str], dict[str, str]]
+    extra_args: Callable[[str], tuple[str, ...]] = lambda _url: ()
+    model: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The installed program."""
+        return INSTALLED / self.kind / self.binary
+
+    def config(self, url: str) -> AgentConfig:
+        """The agent as a person would configure it, with the model's server at `url`."""
+        env = tuple(sorted(self.env(url).items()))
+        return AgentConfig(
+            self.kind,
+            self.kind,
+            (str(self.path),),
+            model=self.model,
+            env=env,
+            extra_args=self.extra_args(url),
+        )
+
+
+def _codex_provider(url: str) -> tuple[str, ...]:
+    provider = f'{{name="stand-in", base_url="{url}/v1", env_key="OPENAI_API_KEY", wire_api="responses"}}'
+    return ("-c", f"model_providers.standin={provider}", "-c", 'model_provider="standin"')
+
+
+PROGRAMS = {
+    program.kind: program
+    for program in (
+        Program(
+            "claude",
+            "npm",
+            ("@anthropic-ai/claude-code@2.1.197",),
+            "node_modules/.bin/claude",
+            lambda url: {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "stand-in"},
+        ),
+        Program(
+            "codex",
+            "npm",
+            ("@openai/codex@0.169.0",),
+            "node_modules/.bin/codex",
+            lambda _url: {"OPENAI_API_KEY": "stand-in"},
+            _codex_provider,
+        ),
+    )
+}
+"""Every program that is tried, with its exact version."""
+
+
+def installed() -> list[Program]:
+    """The programs that are there."""
+    return [program for program in PROGRAMS.values() if program.path.exists()]
+
+
+@dataclass
+class Lab(Office):
+    """An office in which every role is one real program."""
+
+    agents: dict[str, AgentConfig] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return replace(super().settings, agents=self.agents)
+
+    def works_until(self, done: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        """Tick until something holds; real programs take seconds."""
+        deadline = time.monotonic() + patience_s
+        while not done():
+            assert time.monotonic() < deadline, self.why_not_settled() + self.last_words()
+            self.tick()
+            time.sleep(0.02)
+            self.clock.wait(0.05)
+
+    def finishes(self, number: int) -> Stage:
+        """Wait until the task is a person's turn; returns its stage."""
+        mine = {Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.DROPPED}
+        self.works_until(lambda: self.has_task(number) and self.stage(number) in mine and not self.is_busy())
+        return self.stage(number)
+
+    def reports(self) -> list[RunReport]:
+        """What became of every run, in order."""
+        return [self.engine.desk.runs.report(run) for run in self.run_ids()]
+
+    def leftovers(self) -> list[proctree.Process]:
+        """Everything alive that any run of this office started."""
+        plans = [load_plan(RunFolder(self.engine.desk.runs.folder(run))) for run in self.run_ids()]
+        return [process for plan in plans if plan for process in proctree.find_marked(plan.mark)]
+
+    def last_words(self) -> str:
+        """The ends of the runs' logs, for a test that fails."""
+        folders = [RunFolder(self.engine.desk.runs.folder(run)) for run in self.run_ids()]
+        logs = [folder.log for folder in folders if folder.log.exists()]
+        return "".join(f"\n--- {log.parent.name}\n{log.read_text(errors='replace')[-3000:]}" for log in logs)
+
+
+@contextmanager
+def lab(root: Path, program: Program, model: ModelServer, limits: Limits | None = None) -> Iterator[Lab]:
+    """A laboratory with one program in every role."""
+    roles = dict.fromkeys(("worker", "reviewer", "responder"), program.kind)
+    check = (sys.executable, "-B", "-c", "import shop")
+    made = Lab(
+        root,
+        check=check,
+        agent_of=roles,
+        agents={program.kind: program.config(model.url)},
+        limits=limits or Limits(redispatch_cooldown_s=60),
+    )
+    made.open()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def as_host() -> dict[str, str]:
+    """What of this machine's environment the programs need to be found."""
+    return {"PATH": os.environ["PATH"]}
