@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: rehearse-package help setup demo test check lint type fmt docs bench lock clean
+.PHONY: rehearse-package help setup demo test check lint type fmt docs bench crash lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ bench: $(STAMP) ## the numbers, as counts and ratios
 
 rehearse-package: $(STAMP) ## rehearse on the real source of a published package
 	$(BIN)/python tools/rehearse_package.py
+
+crash: $(STAMP) ## a sudden death at every boundary of a task's whole life, in memory (a minute) and for real (half an hour)
+	$(BIN)/python -m tests.crash.sweep
+	$(BIN)/python -m tests.crash.sweep --real
 
 lock: ## pin every dependency again (needs uv); the file holds no addresses
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,9 +1,7 @@
 """One whole life of a task, told twice: once undisturbed, once with a dispatcher that dies on the way."""
 
 import os
-import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher import app
-from dispatcher.core.markers import parse_markers, strip_markers
-from dispatcher.simulator.model import EventKind
+from tests.crash.endings import End, end_of
 from tests.crash.fate import Door, Fate, Killed
 from tests.story.office import APPROVE, DONE, PATIENCE_S, SHOP, Office, Steps, TestClock, rejects
 
@@ -22,8 +19,6 @@ ROUNDS = 12
 
 PACE = timedelta(seconds=0.05)
 GOOD = "def total(prices):\n    return sum(prices)\n"
-BUSY_KINDS = (EventKind.LABELED, EventKind.UNLABELED, EventKind.ASSIGNED, EventKind.UNASSIGNED)
-_CHANGING = re.compile(r"shop-\d+-(worker|reviewer)-[0-9a-f]{8}|\b[0-9a-f]{7,40}\b|\d\d:\d\d")
 
 
 class MortalClock(TestClock):
@@ -50,7 +45,10 @@ class Life(Office):
 
     def open(self) -> None:
         self.fate.holds(self._stack)
-        self.script = {"worker": [self._writes(), self._reworks()], "reviewer": [self._rejects(), self._approves()]}
+        self.script = {
+            "worker": [self._writes(), self._reworks()],
+            "reviewer": [self._rejects(), self._approves()],
+        }
         super().open()
 
     def start(self) -> None:
@@ -122,7 +120,9 @@ class Life(Office):
             if quiet == 2:
                 return
             self.later(minutes=31)
-        raise AssertionError(f"died at {self.fate.deaths} and did not get to the end\n{self.why_not_settled()}")
+        raise AssertionError(
+            f"died at {self.fate.deaths} and did not get to the end\n{self.why_not_settled()}"
+        )
 
     def is_handed_over(self) -> bool:
         pulls = self.box.scene.pulls(SHOP)
@@ -151,45 +151,10 @@ class Life(Office):
 
     # ------------------------------------------------------------ the end
 
-    def end(self) -> dict[str, Any]:
-        """Everything that people can see on the forge, and what it cost; without names that change from life to life."""
-        scene = self.box.scene
-        pulls = [pull.number for pull in scene.pulls(SHOP)]
-        task = self.task(self.number)
-        return {
-            "stage": task.stage,
-            "counts": (task.rounds, task.attempts),
-            "pulls": pulls,
-            "branches": sorted(self.branches()),
-            "files": [scene.read_file(SHOP, name, task.branch) for name in ("shop.py", "README.md")],
-            "agents": self._agents(),
-            "runs": Counter((str(record.run.role), record.result) for record in self.engine.desk.journal.load_runs()),
-            **{f"#{number}": self._item(number) for number in [self.number, *pulls]},
-        }
-
-    def _agents(self) -> list[str]:
-        """Roles in the order in which agents really began."""
-        return [_clean(line).split("-")[0] for line in self.diary.read_text().split()]
-
-    def _item(self, number: int) -> dict[str, Any]:
-        scene = self.box.scene
-        issue = scene.issue(SHOP, number)
-        happened = Counter(
-            (event.kind.value, event.label.name if event.label else "", event.subject_id or 0)
-            for event in issue.events
-            if event.kind in BUSY_KINDS
-        )
-        return {
-            "shown": sorted(self.shown(number)),
-            "comments": [_clean(comment.body) for comment in scene.comments(SHOP, number)],
-            "reviews": [_clean(review.body) for review in scene.reviews(SHOP, number)],
-            "events": happened,
-        }
-
-
-def _clean(text: str) -> str:
-    kinds = "status " if parse_markers(text).status_of is not None else ""
-    return kinds + _CHANGING.sub(lambda found: found[1] or "~", strip_markers(text))
+    def end(self) -> End:
+        """Everything that people can see on the forge, and what it cost."""
+        agents = self.diary.read_text().split()
+        return end_of(self.box.scene, self.engine.desk.journal, self.task(self.number), agents)
 
 
 @contextmanager

@@ -56,7 +56,10 @@ class Served(Office):
         writes: Steps = [
             begins(diary), {"sleep": 0.4}, {"write": "note.txt", "text": "Done.\n"}, {"commit": "Do it"}, DONE,
         ]  # fmt: skip
-        self.script = {"worker": [writes], "reviewer": [[begins(diary), {"sleep": 0.3}, APPROVE]]} | self.script
+        self.script = {
+            "worker": [writes],
+            "reviewer": [[begins(diary), {"sleep": 0.3}, APPROVE]],
+        } | self.script
         super().open()
 
     # ------------------------------------------------------------ the daemon

@@ -1,8 +1,6 @@
 """The real daemon, killed for real, again and again."""
 
-import time
-
-from tests.crash.real import kill_again_and_again, served
+from tests.crash.real import kill_again_and_again
 
 
 def test_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path):
