@@ -9,7 +9,7 @@ from dispatcher.simulator import Scene, model, pulls
 from dispatcher.simulator.people import Person
 from dispatcher.simulator.refusals import Refused
 from tests.simulation.invariants import Watch
-from tests.simulation.reading import key_of
+from tests.simulation.reading import key_of, read_markers
 
 ALLOWED = ("alice", "bob")
 STRANGERS = ("trudy", "mallory")
@@ -26,6 +26,8 @@ class People:
     chance: Random
     watch: Watch
     most_issues: int = 5
+    may_delete_claims: bool = True
+    """A claim that a person deletes cannot keep a second dispatcher away: only worlds with one of them are tried so."""
 
     def act(self) -> str:
         """Somebody does something; says what."""
@@ -178,9 +180,10 @@ class People:
 
     def delete_comment(self) -> str:
         (name, issue), who = self._item(), self._owner()
-        if not issue.comments:
+        found = [one for one in issue.comments if self.may_delete_claims or not read_markers(one.body).claim]
+        if not found:
             raise Refused("no comment there")
-        who.delete_comment(name, self.chance.choice(issue.comments).id)
+        who.delete_comment(name, self.chance.choice(found).id)
         return f"{who.login} deletes a comment on {name}#{issue.number}"
 
     def close(self) -> str:

@@ -80,6 +80,7 @@ class Simulation:
         self.watch = Watch(world, self.caller.account.id, LabelNames(), by_name, caps)
         self.people = People(self.scene, self.repos, chance, self.watch)
         names = ("one", "two")[: chance.choice((1, 1, 1, 2))]
+        self.people.may_delete_claims = len(names) == 1
         self.machines = [
             Machine(
                 name=name,
