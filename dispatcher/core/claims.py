@@ -28,7 +28,8 @@ def why_claim_fails(
     front = snapshot.front
     if front is None or (not front.is_open and run.role is not Role.RESPONDER):
         return "the item is closed or gone"
-    ours = next((marker for marker in snapshot.markers if marker.instance == instance), None)
+    # what an earlier run of ours left behind claims nothing
+    ours = next((m for m in snapshot.markers if m.instance == instance and m.run_id == run.id), None)
     other = rival(snapshot, instance, now)
     if other and (ours is None or _age(other) < _age(ours)):
         return f"another dispatcher ({other.instance}) holds it until {other.expires_at:%H:%M} UTC"

@@ -28,7 +28,7 @@ from tests.core.situations import (
 LATER = NOW + timedelta(hours=2)
 
 
-def claim(instance: str, comment_id: int, expires_at=LATER, run_id: str = "run-x") -> ClaimMarker:
+def claim(instance: str, comment_id: int, expires_at=LATER, run_id: str = WORKER.id) -> ClaimMarker:
     return ClaimMarker(instance, run_id, expires_at, comment_id, EARLIER, BOT.id)
 
 
@@ -49,6 +49,12 @@ def test_of_two_claims_the_older_comment_wins_on_both_sides():
     both = replace(CLAIMED, markers=(claim("there", 4), claim("here", 5)))
     assert why(both) == "another dispatcher (there) holds it until 14:00 UTC"
     assert why_claim_fails(task_in(Stage.WORKING), WORKER, both, EYES, "there", NOW) == ""
+
+
+def test_what_an_earlier_run_of_ours_left_behind_claims_nothing():
+    """Two runs at once: a claim of ours that had run out passed for the new one, which was never written."""
+    left = claim("here", 3, NOW - timedelta(hours=1), run_id="an-older-run")
+    assert "another dispatcher" in why(replace(CLAIMED, markers=(left, claim("there", 4))))
 
 
 def test_a_claim_of_another_counts_when_ours_cannot_be_read_back():

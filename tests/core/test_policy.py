@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.core.causes import BlockCause
-from dispatcher.core.model import Ask, Hold, HoldKind, ItemKey, Permission, Person, Role, Stage, Task
+from dispatcher.core.model import Ask, Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
 from dispatcher.core.policy import (
     ROLE_OF,
     LiveCount,
     Situation,
     choose_next,
+    claim_covers_run,
+    claim_lasts,
     limit_reached,
     may_ask,
     teams_of,
@@ -270,3 +272,20 @@ def test_limits_are_those_of_the_configuration():
 def test_every_role_has_its_time():
     task = task_in(Stage.QUEUED, limits=Limits(worker_s=3, reviewer_s=2, responder_s=1), head=ALIEN)
     assert [wall_limit_s(role, task) for role in (Role.WORKER, Role.REVIEWER, Role.RESPONDER)] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("late", "covers"),
+    [(timedelta(minutes=59), True), (timedelta(minutes=61), False), (timedelta(hours=9), False)],
+)
+def test_invariant_1_a_run_starts_only_while_its_claim_lasts_until_its_end(late, covers):
+    """A start that an outage held up for hours found the item claimed, and at work, by another machine."""
+    task = task_in(Stage.WORKING)
+    run = LiveRun("r", Role.WORKER, "scripted", "", NOW)
+    assert claim_covers_run(run, task, NOW + late) is covers
+
+
+def test_a_claim_is_never_shorter_than_the_runs_that_it_is_for():
+    long_runs = replace(task_in(Stage.WORKING), limits=Limits(worker_s=36_000))
+    assert claim_lasts(Role.WORKER, long_runs) == timedelta(hours=20)
+    assert claim_lasts(Role.REVIEWER, long_runs) == timedelta(hours=2)
