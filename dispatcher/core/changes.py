@@ -96,6 +96,11 @@ def ask_noted(task: Task, event: Event, _now: datetime) -> Task:
     return replace(task, ask=event.ask, requester=task.requester or event.ask.by)
 
 
+def asked_again(task: Task, event: Event, now: datetime) -> Task:
+    """A newer mention came while the responder was at work on an older one: that run has not read it."""
+    return replace(ask_noted(task, event, now), asked_again=True)
+
+
 def resumed(task: Task, event: Event, now: datetime) -> Task:
     """A person answered: counters start afresh and the next agent is told the answer."""
     told = task.told
@@ -124,6 +129,7 @@ def fresh_step(task: Task, now: datetime) -> Task:
         cooldown_until=None,
         step_started_at=now,
         ask=None,
+        asked_again=False,
         look_again_at=None,
         assignees=tuple(person for person in task.assignees if person.login not in task.handed_to),
     )
@@ -148,6 +154,7 @@ def run_begins(task: Task, event: Event, now: datetime) -> Task:
         attempts=task.attempts + 1,
         cooldown_until=now + cooldown,
         ask=task.ask if keeps_ask else None,
+        asked_again=False,
     )
 
 
@@ -208,10 +215,18 @@ def delivered(task: Task, event: Event, _now: datetime) -> Task:
 
 
 def work_published(task: Task, event: Event, now: datetime) -> Task:
-    """A checked commit of ours becomes the head; any approval was for another one."""
+    """A checked commit of ours becomes the head; any approval was for another one.
+
+    A mention that is left came while the worker was at work, which has not read it: it is answered after the review.
+    """
     assert isinstance(event, CheckPassed)
     new = replace(
-        fresh_step(task, now), head=event.head, draft_head="", checked_head=event.head, approved_head=""
+        fresh_step(task, now),
+        head=event.head,
+        draft_head="",
+        checked_head=event.head,
+        approved_head="",
+        ask=task.ask,
     )
     return replace(new, told=(), last_check_failure="", same_check_failures=0, replaced_head=task.head)
 
@@ -358,6 +373,11 @@ def work_wanted(task: Task, event: Event, now: datetime) -> Task:
 def answered(task: Task, _event: Event, now: datetime) -> Task:
     """The mention is dealt with; an approval that stood still stands."""
     return fresh_step(task, now)
+
+
+def answered_one(task: Task, _event: Event, now: datetime) -> Task:
+    """The older mention is dealt with; the newer one waits for a responder that reads it."""
+    return replace(fresh_step(task, now), ask=task.ask)
 
 
 def let_through(task: Task, _event: Event, now: datetime) -> Task:

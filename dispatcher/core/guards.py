@@ -112,6 +112,11 @@ def is_new_ask(task: Task, event: Event) -> bool:
     return isinstance(ask, Ask) and (task.ask is None or ask.at >= task.ask.at)
 
 
+def is_asked_again(task: Task, _event: Event) -> bool:
+    """A newer mention came while the responder was at work."""
+    return task.asked_again
+
+
 def is_new_ask_after_verdict(task: Task, event: Event) -> bool:
     """The reviewer has approved and is gone, only the gates are awaited: nobody else would hear the mention."""
     return agent_is_gone(task, event) and is_new_ask(task, event)

@@ -317,7 +317,7 @@ class Task:
     know everything on the item: older list entries bring no news. `head` is the newest commit on the forge,
     `draft_head` a harvested commit that was not pushed (red check) and from which the next worker goes on.
     `moves` counts decisions, so that every effect has a key of its own. `handed_to` are the logins that the
-    dispatcher itself assigned when it handed over.
+    dispatcher itself assigned when it handed over. `asked_again`: `ask` came while a responder was at work on an older one.
     """
 
     key: ItemKey
@@ -338,6 +338,7 @@ class Task:
     reviewed_head: str = ""
     run: LiveRun | None = None
     ask: Ask | None = None
+    asked_again: bool = False
     attempts: int = 0
     rounds: int = 0
     step_started_at: datetime | None = None

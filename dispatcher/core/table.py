@@ -117,7 +117,8 @@ ASKING = (
     *each((S.ANSWERING,), ASKS_PULL, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.stop, r.show)),
     *each((S.ANSWERING,), ASKS, S.QUEUED, None, c.requested, (r.stop, r.show)),
     Row(S.REVIEWING, Mentioned, S.ASKED, g.is_new_ask_after_verdict, c.ask_noted),
-    *each((*WAITING, *LIVE), Mentioned, None, g.is_new_ask, c.ask_noted),
+    Row(S.ANSWERING, Mentioned, S.ANSWERING, g.is_new_ask, c.asked_again),
+    *each((*WAITING, S.WORKING, S.REVIEWING, S.REWORKING), Mentioned, None, g.is_new_ask, c.ask_noted),
     *each(OVER, Reopened, S.NEEDS_REVIEW, g.has_pull, c.requested, (r.show,)),
     *each((S.DROPPED,), Reopened, S.QUEUED, None, c.requested, (r.show,)),
 )  # fmt: skip
@@ -157,6 +158,7 @@ REVIEW = (
 )  # fmt: skip
 
 ANSWER = (
+    Row(S.ANSWERING, Answered, S.ASKED, g.is_asked_again, c.answered_one, (r.answer, r.show)),
     Row(S.ANSWERING, Answered, S.REVIEWING, g.approval_stands, c.answered, (r.answer, r.show)),
     Row(S.ANSWERING, Answered, S.NEEDS_REVIEW, g.was_under_review, c.answered, (r.answer, r.show)),
     Row(S.ANSWERING, Answered, S.DONE, None, c.answered, (r.answer, r.show)),
