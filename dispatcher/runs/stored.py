@@ -62,15 +62,15 @@ class StoredFolders:
         if plan is not None:
             kill_leftovers(folder, plan.mark)
         aside = self.root / _REMOVED
-        aside.mkdir(mode=0o700, exist_ok=True)
         with suppress(FileNotFoundError):
+            aside.mkdir(mode=0o700, exist_ok=True)
             folder.path.rename(aside / f"{run_id}.{token_hex(4)}")
         self.clear_removed()
 
     def clear_removed(self) -> None:
         """Finish removals. Raises RetryLater when something cannot be removed."""
         aside = self.root / _REMOVED
-        if not aside.is_dir() or not any(aside.iterdir()):
+        if not aside.is_dir():
             return
         # An agent may have taken permissions away, and made trees deeper than Python can follow.
         for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf", "--one-file-system"]):
@@ -81,8 +81,8 @@ class StoredFolders:
                 timeout=_REMOVAL_S,
                 check=False,
             )
-        if aside.exists() and any(aside.iterdir()):
-            raise RetryLater(f"{aside} cannot be emptied: look at the owner of what is in it")
+        if aside.exists():
+            raise RetryLater(f"{aside} cannot be removed: look at the owner of what is in it")
 
 
 def _is_id(root: Path, name: str) -> bool:
