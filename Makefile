@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: rehearse-package help setup demo test check lint type fmt docs bench crash lock clean
+.PHONY: help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,10 +22,15 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the main job, live: from a label to a merge-ready pull request, nothing leaves this machine
 	$(BIN)/dispatcher demo
 
-test: check ## lint, strict types, house rules, every test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+test: check ## lint, strict types, house rules, every test; the rules (core) with every branch covered
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/core \
+	  --cov=dispatcher.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q --ignore=tests/core --ignore=tests/house
 
-check: lint type ## lint and strict types
+check: lint type house ## lint, strict types, and the house: imports point inward, documents match the code
+
+house: $(STAMP) ## the house test alone
+	$(BIN)/python -m pytest -q tests/house
 
 lint: $(STAMP) ## ruff
 	$(BIN)/ruff check .
@@ -50,6 +55,10 @@ rehearse-package: $(STAMP) ## rehearse on the real source of a published package
 crash: $(STAMP) ## a sudden death at every boundary of a task's whole life, in memory (a minute) and for real (half an hour)
 	$(BIN)/python -m tests.crash.sweep
 	$(BIN)/python -m tests.crash.sweep --real
+
+SEEDS ?= 500
+simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
+	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 lock: ## pin every dependency again (needs uv); the file holds no addresses
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
