@@ -60,6 +60,10 @@ SEEDS ?= 500
 simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
 	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+SEEDS ?= 500
+simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
+	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
 lock: ## pin every dependency again (needs uv); the file holds no addresses
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --no-header --no-strip-extras --all-extras --quiet --exclude-newer 2026-11-01 pyproject.toml -o requirements.lock
