@@ -36,6 +36,9 @@ SOON = timedelta(seconds=5)
 TRY_AGAIN = timedelta(seconds=30)
 """When an item that could not be read is read again."""
 
+COMMENT_SHOWS_WITHIN = timedelta(seconds=30)
+"""A notification may be there before the comment that it is about: an item where it brought no news is read once more."""
+
 log = logging.getLogger(__name__)
 
 
@@ -90,7 +93,10 @@ class Watcher:
         seen = desk.forge.look(repos, frozenset(repo.rules.labels.turn for repo in repos))
         desk.forge_reached_at = now
         self._next_look_at = now + timedelta(seconds=seen.next_poll_s)
+        moves = {wake.key: self._moves_of(wake.key) for wake in seen.wakes}
         all_read = self._inspect_all(self._worth_inspecting(seen))
+        for key in (key for key, before in moves.items() if self._moves_of(key) == before):
+            desk.look_alarms.setdefault(key, now + COMMENT_SHOWS_WITHIN)
         if all_read and seen.wakes and seen.notifications_read_to:
             desk.forge.mark_read(seen.notifications_read_to)
         self._sweep(repos, now)
@@ -102,6 +108,11 @@ class Watcher:
         for key in due:
             del self._desk.look_alarms[key]
         self._inspect_all(due)
+
+    def _moves_of(self, key: ItemKey) -> int:
+        """How much was decided about an item so far."""
+        task = self._desk.journal.load_task(key)
+        return task.moves if task else 0
 
     def _worth_inspecting(self, seen: Look) -> tuple[ItemKey, ...]:
         woken = [wake.key for wake in seen.wakes if wake.key.repo_id in self._desk.repos]
