@@ -52,7 +52,9 @@ def _parse() -> argparse.Namespace:
 
 
 def _render(tallies: list[Tally]) -> str:
-    rows = [f"{'journal':<8} {'seeds':>6} {'steps':>9} {'runs':>7} {'kills':>6} {'faults':>7} {'violations':>10} {'steps/s':>8}"]
+    rows = [
+        f"{'journal':<8} {'seeds':>6} {'steps':>9} {'runs':>7} {'kills':>6} {'faults':>7} {'violations':>10} {'steps/s':>8}"
+    ]
     for one in tallies:
         speed = round(one.steps / one.took_s) if one.took_s else 0
         rows.append(

@@ -117,7 +117,9 @@ class SimRuns:
             raise RetryLater("the checkout is not there yet")
         now = self.clock.moment
         run.state, run.started_at, run.progress_at = "running", now, now
-        run.steps_left = self.chance.randint(4, 12) if run.temper is Temper.SLOW else self.chance.randint(1, 3)
+        run.steps_left = (
+            self.chance.randint(4, 12) if run.temper is Temper.SLOW else self.chance.randint(1, 3)
+        )
         self.watch.run_starts(self.machine, run.id, order)
 
     def report(self, run_id: str) -> RunReport:
@@ -128,7 +130,13 @@ class SimRuns:
         state = "running" if run.is_alive else run.state
         because = run.because if run.state != "lost" else "lost"
         return RunReport(
-            run_id, state, "" if run.is_alive else because, run.exit_code, run.started_at, run.ended_at, run.progress_at
+            run_id,
+            state,
+            "" if run.is_alive else because,
+            run.exit_code,
+            run.started_at,
+            run.ended_at,
+            run.progress_at,
         )
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
@@ -223,7 +231,11 @@ class SimRuns:
         stamp = str(self.chance.randrange(10**6)).encode()
         match run.temper:
             case Temper.ASKING:
-                said = (QuestionAsked(run.id, "Which one?"), GaveUp(run.id, "no idea"), NothingToDo(run.id, "fine"))
+                said = (
+                    QuestionAsked(run.id, "Which one?"),
+                    GaveUp(run.id, "no idea"),
+                    NothingToDo(run.id, "fine"),
+                )
                 return self.chance.choice(said)
             case Temper.LYING:
                 return done
@@ -247,5 +259,3 @@ class SimRuns:
         if self.chance.random() < 0.5:
             return Answered(run.id, f"It is {self.chance.randrange(100)}.")
         return WorkWanted(run.id, "Do it.")
-
-

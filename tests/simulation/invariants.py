@@ -285,7 +285,10 @@ def invariant_6(watch: Watch, machine: str, before: Task | None, decided: Decide
         if last and last.since:
             pause = decided.at - last.at
             cooldown = timedelta(seconds=decided.task.limits.redispatch_cooldown_s)
-            if all(isinstance(one, RunDied | RunStalled | RunTimedOut | NothingNew) for one in last.since) and pause < cooldown:
+            if (
+                all(isinstance(one, RunDied | RunStalled | RunTimedOut | NothingNew) for one in last.since)
+                and pause < cooldown
+            ):
                 watch.violate(6, f"{decided.task.key} runs again after {pause}, cooldown {cooldown}")
             if all(isinstance(one, ClaimRefused) for one in last.since) and pause < CLAIM_REFUSED_PAUSE:
                 watch.violate(6, f"{decided.task.key} is claimed again after {pause}")
@@ -346,14 +349,21 @@ def invariant_9(watch: Watch, issue: model.Issue, tasks: list[Task]) -> None:
     who = person_of(watch.world, human[-1].actor_id)
     is_allowed = permission_of(watch.world, who, watch.world.repos[issue.repo_id]).allows_write
     if is_allowed and all(task.stage in {Stage.NEW, Stage.DONE, Stage.DROPPED} for task in tasks):
-        watch.violate(9, f"{key} carries the turn label by @{who.login}, and it is {[str(t.stage) for t in tasks]}")
+        watch.violate(
+            9, f"{key} carries the turn label by @{who.login}, and it is {[str(t.stage) for t in tasks]}"
+        )
 
 
 def invariant_10(watch: Watch, before: Task | None, decided: Decided) -> None:
     """A run that we stopped ends as cancelled: no attempt is used up, nothing is blocked by it."""
     event = decided.event
     run = watch.runs.get(getattr(event, "run_id", ""))
-    if run and run.was_stopped and isinstance(event, RunDied | RunStalled | RunTimedOut) and decided.verdict == "taken":
+    if (
+        run
+        and run.was_stopped
+        and isinstance(event, RunDied | RunStalled | RunTimedOut)
+        and decided.verdict == "taken"
+    ):
         watch.violate(10, f"{run.run_id} was stopped by us and counts as {type(event).__name__}")
     if isinstance(event, RunCancelled) and decided.verdict == "taken":
         kept = decided.task.attempts >= (before.attempts if before else 0) > 0

@@ -70,7 +70,7 @@ class SteppedJobs(Jobs):
     def _attempt(self, work: Work, result: Future[Sequence[Event]]) -> Future[Sequence[Event]]:
         try:
             result.set_result(work())
-        except Exception as error:  # what a job raises is raised where its result is collected
+        except Exception as error:  # noqa: BLE001 - what a job raises is raised where its result is collected
             result.set_exception(error)
         return result
 
@@ -107,7 +107,9 @@ class Machine:
     def __post_init__(self) -> None:
         self.weather = Weather(self.chance, self.clock)
         self.git = SimGit(self.world, self.caller, self.weather, self.watch)
-        self.runs = SimRuns(self.name, self.folder, self.clock, self.chance, self.weather, self.git, self.watch)
+        self.runs = SimRuns(
+            self.name, self.folder, self.clock, self.chance, self.weather, self.git, self.watch
+        )
 
     def start(self) -> None:
         """Start a daemon on what the last one left."""

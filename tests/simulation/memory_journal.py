@@ -77,7 +77,9 @@ class MemoryJournal:
         if run is None and isinstance(decided.event, Dispatched):
             run = decided.event.run
         key, at = decided.task.key, _aware(decided.at)
-        if run is not None and (run.id in self._runs or self._live.get(key, decided.run_ended) != decided.run_ended):
+        if run is not None and (
+            run.id in self._runs or self._live.get(key, decided.run_ended) != decided.run_ended
+        ):
             raise ClaimLost(f"{decided.task.name} already has a live run, or this run was reserved before")
         self._store(decided.task, at, has_moved=decided.stage_before != decided.task.stage)
         self._decisions.setdefault(key, []).append(_record(decided))
@@ -89,7 +91,9 @@ class MemoryJournal:
             self._add_effect(key, effect)  # type: ignore[arg-type]  # the closed list of effects
         if decided.run_ended:
             never_ran = isinstance(decided.event, ClaimRefused | StartFailed | RunCancelled)
-            self._end_run(decided.run_ended, "cancelled" if never_ran else "ended", at, type(decided.event).__name__)
+            self._end_run(
+                decided.run_ended, "cancelled" if never_ran else "ended", at, type(decided.event).__name__
+            )
         if run is not None:
             self._reserve(decided.task, run)
 
@@ -241,4 +245,6 @@ def _aware(at: datetime) -> datetime:
 
 def _record(decided: Decided) -> DecisionRecord:
     before, after = decided.stage_before, decided.task.stage
-    return DecisionRecord(decided.at, type(decided.event).__name__, before, after, decided.verdict, decided.reason)
+    return DecisionRecord(
+        decided.at, type(decided.event).__name__, before, after, decided.verdict, decided.reason
+    )

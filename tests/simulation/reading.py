@@ -85,7 +85,9 @@ def item_of(world: World, issue: model.Issue) -> Item:
     for event in issue.events[-300:]:
         if event.label is not None:
             added = event.kind is EventKind.LABELED
-            label_events.append(LabelEvent(event.label.name, person_of(world, event.actor_id), event.at, added))
+            label_events.append(
+                LabelEvent(event.label.name, person_of(world, event.actor_id), event.at, added)
+            )
         elif event.kind in {EventKind.ASSIGNED, EventKind.UNASSIGNED}:
             who, actor = person_of(world, event.subject_id), person_of(world, event.actor_id)
             assign_events.append(AssignEvent(who, actor, event.at, event.kind is EventKind.ASSIGNED))
@@ -144,12 +146,16 @@ def pull_of(world: World, issue: model.Issue) -> Pull:
         ci=ci,
         ci_summary=summary,
         reviews=tuple(
-            Review(one.id, person_of(world, one.author_id), str(one.state), one.body, one.sha, one.submitted_at)
+            Review(
+                one.id, person_of(world, one.author_id), str(one.state), one.body, one.sha, one.submitted_at
+            )
             for one in pull.reviews
             if one.submitted_at
         ),
         review_requested_from=tuple(person_of(world, one) for one in pull.requested_reviewers),
-        closes=tuple(closed.number for closed in pulls.closes(world, issue) if closed.repo_id == issue.repo_id),
+        closes=tuple(
+            closed.number for closed in pulls.closes(world, issue) if closed.repo_id == issue.repo_id
+        ),
     )
 
 

@@ -64,7 +64,9 @@ class SimGit:
         """The agent commits one file."""
         checkout = self.checkouts[place]
         author = Signature("agent", "agent@invalid", self.world.now())
-        writing = Writing(f"checkout/{place.parent.name}", {path: content}, "Change it", author, checkout.commit)
+        writing = Writing(
+            f"checkout/{place.parent.name}", {path: content}, "Change it", author, checkout.commit
+        )
         checkout.commit = self.world.git.write(checkout.repo_id, writing)
         self.world.git.set_ref(checkout.repo_id, f"refs/heads/{writing.branch}", None)
 
@@ -151,7 +153,9 @@ class SimGit:
         fork_point = git.merge_base(key, base_head, head) or base_head
         ours, theirs = self._changed(key, base_head, head), self._changed(key, head, base_head)
         if set(ours) & set(theirs):
-            return RebaseFailed(head, f"conflicts with the base in: {', '.join(sorted(set(ours) & set(theirs)))}")
+            return RebaseFailed(
+                head, f"conflicts with the base in: {', '.join(sorted(set(ours) & set(theirs)))}"
+            )
         author = Signature("bot", "bot@invalid", self.world.now())
         files = {path: self._content(key, head, path) for path in ours}
         writing = Writing(f"rebase/{fork_point[:8]}", files, "Rebase", author, base_head)

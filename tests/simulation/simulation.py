@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -22,7 +23,12 @@ from tests.simulation.reading import key_of
 from tests.simulation.weather import WorldClock
 
 PERSONS_TURN = {Stage.NEW, Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.DROPPED}
-PERSONS_HOLDS = {HoldKind.ASSIGNED_TO_PERSON, HoldKind.BLOCKED_BY_ISSUES, HoldKind.TWO_STAGE_LABELS, HoldKind.ITEM_CLOSED}
+PERSONS_HOLDS = {
+    HoldKind.ASSIGNED_TO_PERSON,
+    HoldKind.BLOCKED_BY_ISSUES,
+    HoldKind.TWO_STAGE_LABELS,
+    HoldKind.ITEM_CLOSED,
+}
 """Waiting for one of these is waiting for a person."""
 PATIENCE_STEPS = 3000
 """How many calm steps a world may take to come to rest."""
@@ -43,13 +49,16 @@ class Simulation:
     machines: list[Machine] = field(init=False)
     people: People = field(init=False)
     watch: Watch = field(init=False)
+    _calm_since: datetime | None = None
 
     def __post_init__(self) -> None:
         self.chance = chance = Random(self.seed)
         self.clock = WorldClock()
         self._digest = sha256()
         unknown_reads = chance.choice((0, 0, 1))
-        settings = Settings(mergeable_unknown_reads=unknown_reads, notification_delay_s=chance.choice((0, 0, 16)))
+        settings = Settings(
+            mergeable_unknown_reads=unknown_reads, notification_delay_s=chance.choice((0, 0, 16))
+        )
         self.scene = scene_in_memory(self.clock, settings)
         for login in (*ALLOWED, *STRANGERS, BOT):
             self.scene.add_user(login)
@@ -69,10 +78,7 @@ class Simulation:
             ci_wait_s=chance.choice((600, 3600)),
         )
         repo_cap = chance.choice((1, 2, 10))
-        rules = tuple(
-            RepoRules(name.replace("/", "-"), *name.split("/"), agents=_ROLES, limits=limits, live_runs=repo_cap)
-            for name in self.repos
-        )
+        rules = tuple(_rules(name, limits, repo_cap) for name in self.repos)
         per_role = chance.choice(((), (("reviewer", 1),)))
         caps = Caps(chance.choice((1, 2, 4)), 1000, chance.choice((0, 0, 30)), per_role)
         world = self.scene.world
@@ -183,8 +189,10 @@ class Simulation:
             case "journal":
                 weather.journal_fails = 0.05
             case _:
-                counts = [self.chance.randrange(4) for _ in range(3)]
-                self.scene.world.inbox_faults = InboxFaults(*counts, late_s=self.chance.choice((16, 300)))
+                lose, double, late = (self.chance.randrange(4) for _ in range(3))
+                self.scene.world.inbox_faults = InboxFaults(
+                    lose, double, late, late_s=self.chance.choice((16, 300))
+                )
         return f"weather of {machine.name}: {kind}"
 
     def _ambush(self, machine: Machine) -> str:
@@ -244,14 +252,19 @@ class Simulation:
         if machine.engine is None or machine.runs.live() or len(machine.jobs):
             return False
         desk = machine.engine.desk
-        if machine.journal.load_effects() or machine.journal.load_live_runs() or desk.look_alarms or desk.agenda.has_news:
+        if (
+            machine.journal.load_effects()
+            or machine.journal.load_live_runs()
+            or desk.look_alarms
+            or desk.agenda.has_news
+        ):
             return False
         if self._calm_since is None:
             self._calm_since = self.clock.moment
         has_swept = (self.clock.moment - self._calm_since).total_seconds() > 2 * desk.settings.sweep_s + 300
-        return has_swept and all(self._waits_for_person(machine, task) for task in machine.journal.load_tasks())
-
-    _calm_since = None
+        return has_swept and all(
+            self._waits_for_person(machine, task) for task in machine.journal.load_tasks()
+        )
 
     def _waits_for_person(self, machine: Machine, task: Task) -> bool:
         if task.stage in PERSONS_TURN:
@@ -265,12 +278,19 @@ class Simulation:
         for machine in self.machines:
             for task in machine.journal.load_tasks():
                 if machine.engine is None or not self._waits_for_person(machine, task):
-                    self.watch.violate(9, f"{machine.name}: {task.name} is {task.stage} ({task.hold}) in the end")
+                    self.watch.violate(
+                        9, f"{machine.name}: {task.name} is {task.stage} ({task.hold}) in the end"
+                    )
             for stored in machine.journal.load_effects():
                 self.watch.violate(9, f"{machine.name}: {stored.effect.key} is still pending: {stored.error}")
         for repo in self.scene.world.repos.values():
             for issue in repo.issues.values():
-                tasks = [task for machine in self.machines if (task := machine.journal.load_task(key_of(issue)))]
-                invariant_9(self.watch, issue, tasks)
+                known = [machine.journal.load_task(key_of(issue)) for machine in self.machines]
+                invariant_9(self.watch, issue, [task for task in known if task])
         for accident in self.accidents:
             self.watch.violate(9, f"accident: {accident}")
+
+
+def _rules(name: str, limits: Limits, live_runs: int) -> RepoRules:
+    owner, _, short = name.partition("/")
+    return RepoRules(short, owner, short, agents=_ROLES, limits=limits, live_runs=live_runs)

@@ -153,5 +153,3 @@ class Weather:
             self.faults += 1
             return True
         return False
-
-

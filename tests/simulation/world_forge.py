@@ -11,7 +11,13 @@ from typing import TypeVar
 
 from dispatcher.core.claims import CLOCK_SKEW
 from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, NeedsPerson, RetryLater
-from dispatcher.core.markers import ClaimNote, render_claim_marker, render_key_marker, render_status_marker, seal
+from dispatcher.core.markers import (
+    ClaimNote,
+    render_claim_marker,
+    render_key_marker,
+    render_status_marker,
+    seal,
+)
 from dispatcher.core.model import (
     ClaimMarker,
     Hold,
@@ -148,7 +154,13 @@ class WorldForge:
 
     def _wake(self, thread: model.InboxThread) -> Wake:
         repo = self.world.full_name(self.world.repos[thread.repo_id])
-        return Wake(ItemKey(thread.repo_id, thread.number), repo, str(thread.id), str(thread.reason), thread.updated_at)
+        return Wake(
+            ItemKey(thread.repo_id, thread.number),
+            repo,
+            str(thread.id),
+            str(thread.reason),
+            thread.updated_at,
+        )
 
     def _listed(self, watched: set[int], turn_labels: frozenset[str]) -> tuple[ItemSummary, ...]:
         stored = self._since or self.cursors.load_cursor("forge:since") or ""
@@ -177,7 +189,11 @@ class WorldForge:
                 for repo in repos
                 for issue in self.world.repos[repo.id].issues.values()
                 if issue.is_open
-                and (_carries(issue, turn) or self.bot_id in issue.assignee_ids or issue.author_id == self.bot_id)
+                and (
+                    _carries(issue, turn)
+                    or self.bot_id in issue.assignee_ids
+                    or issue.author_id == self.bot_id
+                )
             )
         )
 
@@ -308,7 +324,11 @@ class WorldForge:
         except ClaimLost:
             self._withdraw(order, mine_id, existed=comment is not None)
             if self.caller.account.login.lower() not in known.assignees:
-                self._try(lambda: issues.remove_assignees(self.world, self.caller, issue, [self.caller.account.login]))
+                self._try(
+                    lambda: issues.remove_assignees(
+                        self.world, self.caller, issue, [self.caller.account.login]
+                    )
+                )
             raise
         if any(self._came_first(order, rival, mine) for rival in others):
             self._withdraw(order, mine_id, existed=comment is not None)
@@ -441,7 +461,10 @@ class WorldForge:
 
     def _missing(self, orders: list[ItemOrder]) -> tuple[str, ...]:
         return tuple(
-            login for item in orders for login in item.assign if login.lower() not in self._know(item.key).assignees
+            login
+            for item in orders
+            for login in item.assign
+            if login.lower() not in self._know(item.key).assignees
         )
 
     # ------------------------------------------------------------ comments, reviews, pull requests
