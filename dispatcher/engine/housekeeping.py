@@ -29,6 +29,11 @@ class Housekeeper:
         self._round: Future[int] | None = None
         self._stopping = Event()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a round was begun and not collected."""
+        return self._round is not None
+
     def keep_house(self) -> None:
         """Begin or collect a round. Returns at once; raises what a round raised."""
         desk, now = self._desk, self._desk.clock.now()
