@@ -144,4 +144,4 @@ def say_what_was_kept(_before: Task, task: Task, event: Event) -> tuple[Effect, 
     if not isinstance(event, ResultKept):
         return ()
     text = f"{event.branch}\n{event.why}"
-    return (PostComment(f"kept:{task.key}:{event.branch}", task.front, CommentKind.KEPT, text),)
+    return (PostComment(f"kept:{task.key}:{event.branch}", task.key, CommentKind.KEPT, text),)

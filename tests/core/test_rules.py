@@ -548,6 +548,21 @@ def test_the_claim_is_made_on_the_item_that_carries_the_stage():
     assert claim == Claim("claim:run-9", task_in(Stage.NEEDS_REWORK).front, run)
 
 
+def test_where_a_superseded_runs_commits_are_is_said_on_the_item_that_the_task_began_with():
+    kept = e.ResultKept("bot/kept/run-w", "Closed")
+    (comment,) = follow(task_in(Stage.DROPPED), kept).effects
+    assert comment.item == task_in(Stage.DROPPED).key
+    assert comment.text.startswith("bot/kept/run-w\n")
+    assert follow(task_in(Stage.NEW), kept).effects == ()
+
+
+def test_a_second_mention_during_the_answer_to_the_first_is_answered_next():
+    newer = Ask(501, BEN, NOW)
+    answering = follow(task_in(Stage.ANSWERING), e.Mentioned(newer, "and why?")).task
+    after = follow(answering, e.Answered("run-a", "Because.")).task
+    assert (after.stage, after.ask) == (Stage.ASKED, newer)
+
+
 # ---------------------------------------------------------------- small words
 
 
