@@ -1,6 +1,6 @@
 """What an agent is given: a folder with its context, a checkout, and nothing else. Built in the loop, made beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dispatcher.core.effects import StartRun
@@ -32,8 +32,11 @@ class Briefer:
         self._desk = desk
         self._watcher = watcher
 
-    def start_work(self, effect: StartRun, task: Task, repo: Repo) -> Work:
-        """Gather what only the loop may ask the forge for; the returned work clones, writes and starts."""
+    def start_work(self, effect: StartRun, task: Task, repo: Repo, before_start: Callable[[], None]) -> Work:
+        """Gather what only the loop may ask the forge for; the returned work clones, writes and starts.
+
+        `before_start` is called right before the start and may raise.
+        """
         desk = self._desk
         context = self._context(effect, task, repo)
         role = effect.run.role
@@ -48,6 +51,7 @@ class Briefer:
             if not effect.repairs:
                 commit, found = self._start_commit(effect, task, repo)
                 desk.workspaces.make_checkout(CheckoutOrder(repo, task.base, commit, task.branch, checkout))
+            before_start()
             desk.runs.start(order)
             return found
 

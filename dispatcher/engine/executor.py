@@ -238,12 +238,19 @@ class Executor:
     # ------------------------------------------------------------ runs
 
     def _start_work(self, effect: StartRun, task: Task, repo: Repo) -> Work:
-        """A claim that would run out under the run is none: after a long delay the item is claimed again first."""
-        if self._desk.runs.report(effect.run.id).state == "absent" and not claim_covers_run(
-            effect.run, task, self._desk.clock.now()
-        ):
-            raise ClaimLost("the start came so late that the claim would run out before the run is over")
-        return self._briefer.start_work(effect, task, repo)
+        """A claim that would run out under the run is none: after a long delay the item is claimed again first.
+
+        Asked before the slow work and again behind it: a laptop may have slept for hours in between.
+        """
+        desk = self._desk
+
+        def must_be_covered() -> None:
+            is_new = desk.runs.report(effect.run.id).state == "absent"
+            if is_new and not claim_covers_run(effect.run, task, desk.clock.now()):
+                raise ClaimLost("the start came so late that the claim would run out before the run is over")
+
+        must_be_covered()
+        return self._briefer.start_work(effect, task, repo, must_be_covered)
 
     def _stop_run(self, effect: StopRun) -> Sequence[Event]:
         """Done when nothing of the run is left: what follows may release the claim, and another machine begin."""
