@@ -103,6 +103,7 @@ class Machine:
     engine: Engine | None = None
     kills: int = 0
     accidents: list[str] = field(default_factory=list)
+    _is_at_work: bool = False
 
     def __post_init__(self) -> None:
         self.weather = Weather(self.chance, self.clock)
@@ -137,7 +138,8 @@ class Machine:
     def tick(self) -> str:
         """One round of the daemon, or its start."""
         if self.engine is None:
-            self.start()
+            if not self._is_at_work:
+                self.start()
             return f"{self.name} starts"
         return f"{self.name} ticks" + ("" if self._safely(self.engine.tick) else " and dies")
 
@@ -154,12 +156,20 @@ class Machine:
         return f"{self.name} is killed"
 
     def _safely(self, act: Callable[[], object]) -> bool:
-        """Whether the daemon survived it. An unusable journal ends it, as it ends the real one."""
+        """Whether the daemon survived it. An unusable journal ends it, as it ends the real one.
+
+        One that is interrupted by the other machine is not called again from there: a daemon has one loop.
+        """
+        if self._is_at_work:
+            return True
+        self._is_at_work = True
         try:
             act()
         except (Killed, JournalUnusable):
             self._die()
             return False
+        finally:
+            self._is_at_work = False
         return True
 
     def _die(self) -> None:
