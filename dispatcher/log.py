@@ -20,27 +20,10 @@ from pathlib import Path
 from typing import Final, TextIO
 from urllib.parse import quote
 
-MASK: Final = "[secret]"
+from dispatcher.core.tokens import MASK, hide_tokens
+
 SHORTEST_SECRET: Final = 6
 """Characters. A shorter literal would be found in the middle of ordinary words."""
-
-# Tokens that are recognised by their shape alone: they may come from anywhere, an agent's output above all.
-_TOKEN: Final = re.compile(
-    r"""
-      gh[pousr]_ [\w.\-]{16,}                                       # GitHub: personal, OAuth, user, server, refresh
-    | github_pat_ \w{16,}                                           # GitHub: fine-grained
-    | \b glpat- [\w\-]{16,}                                         # GitLab
-    | \b sk- [\w\-]{16,}                                            # Anthropic, OpenAI and others that followed
-    | \b AIza [\w\-]{30,}                                           # Google
-    | \b (?:AKIA | ASIA) [0-9A-Z]{16} \b                            # AWS
-    | \b xox[abeoprs]- [\w\-]{10,}                                  # Slack
-    | \b eyJ [\w\-]{8,} \. eyJ [\w\-]{8,} \. [\w\-]+                # JSON web token
-    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY----- .*? (?: -----END\ [A-Z ]*PRIVATE\ KEY----- | \Z)
-    | (?<= :// ) [^\s/@"']+ (?= @ )                                 # user:password@ in an address
-    | (?P<before> authorization ["']? \s* [:=] \s* ["']? (?: (?: basic | bearer | token ) \s+ )? ) [^\s"',]+
-    """,
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 _BARE: Final = re.compile(r"[\w.:/#@+\-]+", re.ASCII)
@@ -74,7 +57,7 @@ class Redactor(logging.Filter):
         """The text with every secret replaced by `[secret]`."""
         if self._literal is not None:
             text = self._literal.sub(MASK, text)
-        return _TOKEN.sub(lambda found: (found["before"] or "") + MASK, text)
+        return hide_tokens(text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Clean message, arguments, added values and traceback; never drops a record."""

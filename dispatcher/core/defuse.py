@@ -1,8 +1,9 @@
-"""Makes an agent's text harmless to post: it calls nobody, closes nothing, hides nothing, and ends what it opens."""
+"""Makes an agent's text harmless to post: it calls nobody, closes nothing, hides nothing, tells no secret, ends what it opens."""
 
 import re
 
 from dispatcher.core.intake import TEXT_LIMIT, clean_text, cut_text
+from dispatcher.core.tokens import hide_tokens
 
 BREAK = "\u200b"
 """A zero-width space: nobody sees it, and GitHub no longer reads a name or a keyword across it."""
@@ -25,10 +26,10 @@ def defuse(text: str, limit: int = TEXT_LIMIT) -> str:
     """The text, cleaned, in at most `limit` characters (100 or more), safe to stand in a comment or a description.
 
     Mentions and closing words (`fixes #12`) are broken by a zero-width space, HTML comments are taken out, and a code
-    fence that is left open is closed. Code in fences keeps every character, unless it is not certain that GitHub will take
+    fence that is left open is closed. What has the shape of a token is hidden everywhere. Other code in fences keeps every character, unless it is not certain that GitHub will take
     it for code.
     """
-    plain = _drop_comments(clean_text(text, len(text)))
+    plain = hide_tokens(_drop_comments(clean_text(text, len(text))))
     certain = not any(_TANGLED.match(line) for line, is_code in _mark_code(plain) if not is_code)
     chunks: list[str] = []
     for chunk, is_code in _chunks(plain):
@@ -38,7 +39,7 @@ def defuse(text: str, limit: int = TEXT_LIMIT) -> str:
 
 def defuse_line(text: str, limit: int) -> str:
     """The same for a title: one line, cut without a note."""
-    line = " ".join(_drop_comments(clean_text(text, len(text))).split())
+    line = " ".join(hide_tokens(_drop_comments(clean_text(text, len(text)))).split())
     return _break_words(line)[:limit].rstrip()
 
 
