@@ -63,10 +63,14 @@ def _front_order(task: Task, key: ItemKey, rules: RepoRules, bot_login: str) -> 
 
 
 def _removable(task: Task, rules: RepoRules) -> frozenset[str]:
-    """A merged or closed pull request keeps `merge-ready` as history; everything else of ours goes."""
+    """A merged or closed pull request keeps `merge-ready` as history; everything else of ours goes.
+
+    A mention that is answered had no turn label: one that is there by now is a person's next wish.
+    """
     is_history = task.stage is Stage.DONE or (task.stage is Stage.DROPPED and not task.is_open)
+    is_answered = task.stage is Stage.DONE and task.is_open
     kept = {rules.labels.merge_ready} if is_history else set()
-    return rules.labels.ours - kept
+    return rules.labels.ours - kept - ({rules.labels.turn} if is_answered else set())
 
 
 def _issue_behind(task: Task, key: ItemKey, rules: RepoRules, bot_login: str) -> ItemOrder:

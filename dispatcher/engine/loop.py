@@ -37,6 +37,9 @@ class Engine:
             desk.agenda.touch(task.key)
             if task.stage is Stage.REVIEWING and task.run is None:
                 desk.look_alarms[task.key] = now
+        for stored in desk.journal.load_effects():
+            # While we were away people went on; our own late write would pass their change off as seen.
+            desk.look_alarms[stored.task] = now
         for record in desk.journal.load_live_runs():
             known.add(record.run.id)
         for run_id in desk.runs.known():

@@ -19,7 +19,7 @@ _CHANGES_OF_LABELS_AND_PEOPLE = (
     EventKind.ASSIGNED,
     EventKind.UNASSIGNED,
 )
-_CHANGING = re.compile(r"shop-\d+-(worker|reviewer)-[0-9a-f]{8}|\b[0-9a-f]{7,40}\b|\d\d:\d\d")
+_CHANGING = re.compile(r"shop-\d+-(worker|reviewer|responder)-[0-9a-f]{8}|\b[0-9a-f]{7,40}\b|\d\d:\d\d")
 
 
 def end_of(scene: Scene, journal: Journal, task: Task, agents: list[str]) -> End:
@@ -34,7 +34,7 @@ def end_of(scene: Scene, journal: Journal, task: Task, agents: list[str]) -> End
         "stage": task.stage,
         "counts": (task.rounds, task.attempts, task.same_check_failures),
         "pulls": pulls,
-        "branches": sorted(world.git.refs(world.repo(SHOP).id)),
+        "branches": sorted(clean(ref) for ref in world.git.refs(world.repo(SHOP).id)),
         "files": [scene.read_file(SHOP, name, task.branch) for name in ("shop.py", "README.md")],
         "agents": [clean(run) for run in agents],
         "began twice": [run for run, times in Counter(agents).items() if times > 1],

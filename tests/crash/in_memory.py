@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 from dispatcher.core.events import Event, ReviewApproved, ReviewRejected, WorkDelivered
 from dispatcher.core.model import Finding, ItemKey, Task
@@ -22,6 +23,9 @@ from tests.story.office import SHOP
 BOT = "shop-bot"
 STEPS = 400
 """How many rounds a life may take; an undisturbed one takes a hundred."""
+
+QUIET_ROUNDS = 5
+"""How long nothing may happen until a life is believed to be at its end."""
 
 ALWAYS_GOOD = tuple(int(temper is Temper.GOOD) for temper in ALL_TEMPERS)
 BROUGHT_BY_BASE = b"A shop that adds.\n"
@@ -85,11 +89,12 @@ class MortalMachine(Machine):
     """A dispatcher that dies at chosen boundaries."""
 
     ends_at: frozenset[int] = frozenset()
+    agents: type[SimRuns] = ScriptedRuns
 
     def __post_init__(self) -> None:
         self.weather = Fatal(self.chance, self.clock, ends_at=self.ends_at)
         self.git = RebasingGit(self.world, self.caller, self.weather, self.watch)
-        self.runs = ScriptedRuns(
+        self.runs = self.agents(
             self.name, self.folder, self.clock, self.chance, self.weather, self.git, self.watch, ALWAYS_GOOD
         )
 
@@ -104,6 +109,7 @@ class QuickLife:
     machine: MortalMachine = field(init=False)
     watch: Watch = field(init=False)
     has_moved: bool = False
+    agents: ClassVar[type[SimRuns]] = ScriptedRuns
 
     def __post_init__(self) -> None:
         self.clock = WorldClock()
@@ -134,6 +140,7 @@ class QuickLife:
             watch=self.watch,
             folder=self.folder,
             ends_at=self.ends_at,
+            agents=self.agents,
         )
 
     @property
@@ -165,7 +172,7 @@ class QuickLife:
             if self.is_handed_over() and not self.has_moved:
                 self._base_moves()
             quiet = quiet + 1 if self.is_handed_over() and self.has_moved and not self._is_busy() else 0
-            if quiet == 5:
+            if quiet == QUIET_ROUNDS:
                 return self._end(key)
         raise AssertionError(f"did not get to its end: {self.machine.journal.load_task(key)}")
 

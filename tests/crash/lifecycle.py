@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -111,7 +111,7 @@ class Life(Office):
         self.number = self.asks("total() is wrong")
         has_moved, quiet = False, 0
         for _ in range(ROUNDS):
-            self._settle_whatever_happens()
+            self.settle_whatever_happens()
             if self.is_handed_over() and not has_moved:
                 self.person("bob").push(SHOP, "main", {"README.md": "A shop that adds.\n"})
                 has_moved = True
@@ -128,7 +128,8 @@ class Life(Office):
         pulls = self.box.scene.pulls(SHOP)
         return bool(pulls) and self.shown(pulls[0].number) == {"merge-ready", "@alice"}
 
-    def _settle_whatever_happens(self) -> None:
+    def settle_whatever_happens(self, then: Callable[[], object] = lambda: None) -> None:
+        """As `settle`, started again after each death; `then` is what people do before that."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -137,6 +138,7 @@ class Life(Office):
                     return
             except Killed:
                 self._is_gone()
+                then()
                 self.start()
             assert time.monotonic() < deadline, f"died at {self.fate.deaths}\n{self.why_not_settled()}"
             time.sleep(0.003)

@@ -19,8 +19,9 @@ from tests.crash.endings import End, describe_difference
 from tests.crash.fate import Fate
 from tests.crash.in_memory import QuickLife
 from tests.crash.lifecycle import living
+from tests.crash.with_people import TalkativeLife
 
-SPREAD = 5
+SPREAD = 11
 """In a sample: so many boundaries apart, beside the first of every kind."""
 
 
@@ -84,11 +85,15 @@ def _die_for_real(order: tuple[str, End]) -> Told:
 # ---------------------------------------------------------------- in memory
 
 
+LIVES = {"alone": QuickLife, "among people": TalkativeLife}
+
+
 def _die_in_memory(order: tuple[str, End]) -> Told:
-    boundary, end = order
-    number = int(boundary.partition(" ")[0])
+    boundary, ends = order
+    name, _, rest = boundary.partition(": ")
+    number, end = int(rest.partition(" ")[0]), ends[name]
     with tempfile.TemporaryDirectory(prefix="crash-") as folder:
-        life = QuickLife(Path(folder), frozenset({number}))
+        life = LIVES[name](Path(folder), frozenset({number}))
         try:
             difference = describe_difference(end, life.live())
         except Exception as error:  # noqa: BLE001  (as above)
@@ -97,9 +102,12 @@ def _die_in_memory(order: tuple[str, End]) -> Told:
 
 
 def _calm_in_memory(root: Path) -> tuple[tuple[str, ...], End]:
-    life = QuickLife(root)
-    end = life.live()
-    return tuple(f"{number} {name}" for number, name in enumerate(life.boundaries, 1)), end
+    boundaries, ends = [], {}
+    for name, kind in LIVES.items():
+        life = kind(root / name)
+        ends[name] = life.live()
+        boundaries += [f"{name}: {number} {what}" for number, what in enumerate(life.boundaries, 1)]
+    return tuple(boundaries), ends
 
 
 # ---------------------------------------------------------------- both

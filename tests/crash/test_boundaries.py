@@ -10,17 +10,19 @@ from tests.crash.fate import Fate
 from tests.crash.in_memory import QuickLife
 from tests.crash.lifecycle import living
 from tests.crash.sweep import sample_of, undisturbed
+from tests.crash.with_people import TalkativeLife
 
 
-@pytest.fixture(scope="module")
-def calm(tmp_path_factory):
-    """The undisturbed life in memory: its end, and the names of its boundaries."""
-    life = QuickLife(tmp_path_factory.mktemp("calm"))
-    return life.live(), tuple(life.boundaries)
+@pytest.fixture(scope="module", params=[QuickLife, TalkativeLife])
+def calm(request, tmp_path_factory):
+    """An undisturbed life in memory: its kind, its end, and the names of its boundaries."""
+    life = request.param(tmp_path_factory.mktemp("calm"))
+    return request.param, life.live(), tuple(life.boundaries)
 
 
-def test_an_undisturbed_life_has_all_that_a_life_can_have(calm):
-    end, boundaries = calm
+def test_an_undisturbed_life_has_all_that_a_life_can_have(tmp_path):
+    life = QuickLife(tmp_path)
+    end, boundaries = life.live(), life.boundaries
 
     assert end["agents"] == ["worker", "worker", "reviewer", "worker", "reviewer"]
     assert end["#2"]["labels"] == {"merge-ready"}
@@ -30,23 +32,34 @@ def test_an_undisturbed_life_has_all_that_a_life_can_have(calm):
     assert len(boundaries) > 300
 
 
+def test_a_life_among_people_has_the_rest(tmp_path):
+    life = TalkativeLife(tmp_path)
+    end = life.live()
+
+    assert end["agents"] == ["responder", "worker", "worker", "reviewer", "reviewer", "worker", "reviewer"]
+    assert end["runs"]["reviewer", "superseded"] == 1
+    assert end["runs"]["worker", "superseded"] == 1
+    assert "refs/heads/bot/kept/worker" in end["branches"]
+    assert end["violations"] == []
+
+
 def test_a_death_at_any_boundary_changes_nothing(calm, tmp_path):
-    end, boundaries = calm
+    kind, end, boundaries = calm
     chosen = sample_of(boundaries)
     print(f"{len(boundaries)} boundaries, {len(chosen)} of them swept here")
 
     for number in chosen:
-        life = QuickLife(tmp_path / str(number), frozenset({number}))
+        life = kind(tmp_path / str(number), frozenset({number}))
         difference = describe_difference(end, life.live())
         assert not difference, f"died at {number} ({boundaries[number - 1]}):\n{difference}"
         assert life.deaths == 1
 
 
 def test_a_second_death_while_it_picks_up_the_pieces_changes_nothing(calm, tmp_path):
-    end, boundaries = calm
+    kind, end, boundaries = calm
 
     for number in sample_of(boundaries)[::2]:
-        life = QuickLife(tmp_path / str(number), frozenset({number, number + 4, number + 9}))
+        life = kind(tmp_path / str(number), frozenset({number, number + 4, number + 9}))
         difference = describe_difference(end, life.live())
         assert not difference, f"died at {number} ({boundaries[number - 1]}):\n{difference}"
 
