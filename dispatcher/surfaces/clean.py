@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dispatcher.core.housekeeping import Cleared, render_bytes
 from dispatcher.surfaces.exits import ExitCode
 from dispatcher.surfaces.options import AsJson, ConfigPath, load_to_work, now, parts_of, screen_for
 
 if TYPE_CHECKING:
     from dispatcher.config import Settings
+    from dispatcher.core.housekeeping import Cleared
     from dispatcher.surfaces.parts import Parts
 
 
@@ -22,7 +22,7 @@ class Cleaning:
     """What went, or would go. `kept_bytes` are the run folders that stay."""
 
     is_dry_run: bool
-    runs: list[Cleared] = field(default_factory=list)
+    runs: "list[Cleared]" = field(default_factory=list)
     kept_bytes: int = 0
     limit_bytes: int = 0
     forgotten_rows: int = 0
@@ -56,6 +56,8 @@ def clean(
 
 def clean_up(parts: "Parts", settings: "Settings", at: datetime, *, dry_run: bool) -> Cleaning:
     """One round of housekeeping. Safe while a dispatcher works: each folder is looked at again before it goes."""
+    from dispatcher.core.housekeeping import Cleared
+
     rules, done = settings.keep, Cleaning(dry_run)
     with closing(parts.open_journal(settings, read_only=dry_run)) as journal:
         house = parts.open_house(settings, journal)
@@ -76,6 +78,8 @@ def clean_up(parts: "Parts", settings: "Settings", at: datetime, *, dry_run: boo
 
 def render_cleaning(done: Cleaning) -> Iterator[str]:
     """One line a folder, then the sum."""
+    from dispatcher.core.housekeeping import render_bytes
+
     verb = "would go" if done.is_dry_run else "removed"
     for one in done.runs:
         if one.trouble:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dispatcher.core.errors import JournalUnusable, NeedsPerson
-from dispatcher.core.housekeeping import render_bytes
 from dispatcher.surfaces.exits import ExitCode, UsageProblem
 from dispatcher.surfaces.options import AsJson, ConfigPath, load_to_look, now, parts_of, screen_for
 
@@ -74,6 +73,8 @@ def journal_backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy the journal to FILE, whole or not at all; the dispatcher may go on working."""
+    from dispatcher.core.housekeeping import render_bytes
+
     screen, settings = screen_for(as_json), load_to_look(config)
     _refuse_missing(settings.journal_path)
     with screen.progress("Copying the journal ..."):
@@ -119,6 +120,8 @@ def render_health(health: Health) -> tuple[str, ...]:
             *(f"  {problem}" for problem in health.problems[:20]),
             f"Put a backup back, or `dispatcher journal rebuild`: {_WHAT_IS_LOST}",
         )
+    from dispatcher.core.housekeeping import render_bytes
+
     stages = ", ".join(f"{count} {stage}" for stage, count in health.tasks.items()) or "none"
     return (
         f"{health.file} is sound ({render_bytes(health.size_bytes)}).",
