@@ -99,6 +99,32 @@ def _learn_pull(task: Task, pull: Pull, eyes: Eyes) -> Task:
     )
 
 
+def begins_again(task: Task, snapshot: Snapshot, eyes: Eyes) -> bool:
+    """The pull request is closed or merged, its issue is open and carries the turn label by somebody who may ask."""
+    issue, pull = snapshot.issue, snapshot.pull
+    if task.stage not in {Stage.DONE, Stage.DROPPED} or issue is None or pull is None:
+        return False
+    is_over = task.pull == pull.item.key.number and not pull.item.is_open
+    asker = _who_labelled(issue, eyes)
+    is_asked = eyes.labels.turn in issue.labels and asker is not None and asker.id in eyes.allowed
+    return is_over and issue.is_open and is_asked
+
+
+def forget_pull(task: Task) -> Task:
+    """The task as its issue alone: the next pull request gets a branch of its own, whatever became of the last one's."""
+    return replace(
+        task,
+        pull=None,
+        branch=f"{task.branch}-{task.moves}",
+        head="",
+        draft_head="",
+        replaced_head="",
+        checked_head="",
+        approved_head="",
+        reviewed_head="",
+    )
+
+
 def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
     """Every difference between task and snapshot, most decisive first. `task` has already learnt the plain facts."""
     front = snapshot.front

@@ -21,7 +21,15 @@ from dispatcher.core.model import (
     Task,
 )
 from dispatcher.core.naming import issue_of_branch
-from dispatcher.core.observe import Eyes, body_digest, learn, observe, people_to_judge
+from dispatcher.core.observe import (
+    Eyes,
+    begins_again,
+    body_digest,
+    forget_pull,
+    learn,
+    observe,
+    people_to_judge,
+)
 from dispatcher.core.policy import may_ask, teams_of
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.ledger import apply, with_limits
@@ -126,6 +134,14 @@ class Watcher:
         task = known or self._desk.journal.load_task(summary.key)
         return task is None or task.seen_at is None or summary.updated_at > task.seen_at
 
+    def _is_overlooked(self, summary: ItemSummary, known: Task | None) -> bool:
+        """The turn label is there and the journal says that it is not the bot's turn. Put on in the second of a write of
+        ours, or while it was under way, it is no newer than what we know.
+        """
+        repo = self._desk.repos.get(summary.key.repo_id)
+        is_labelled = repo is not None and repo.rules.labels.turn in summary.labels
+        return is_labelled and (known is None or known.stage in {Stage.MERGE_READY, Stage.BLOCKED})
+
     def _sweep(self, repos: tuple[Repo, ...], now: datetime) -> None:
         """Catch what lists with `since` cannot show: labels taken off, CI, conflicts, items that are gone."""
         if self._next_sweep_at and now < self._next_sweep_at:
@@ -138,7 +154,11 @@ class Watcher:
         ours = [task for task in desk.journal.load_tasks() if task.key.repo_id in desk.repos]
         # All at once: asking the journal for each of ten thousand items would hold the loop up for seconds.
         known = {task.front: task for task in ours} | {task.key: task for task in ours}
-        keys = [key for key, summary in shown.items() if self._is_news(summary, known.get(key))]
+        keys = [
+            key
+            for key, summary in shown.items()
+            if self._is_overlooked(summary, known.get(key)) or self._is_news(summary, known.get(key))
+        ]
         keys += [task.key for task in ours if task.front not in shown or task.stage in CHANGES_UNSEEN]
         self._inspect_all(keys)
 
@@ -214,6 +234,9 @@ class Watcher:
         desk.snapshots[task.key] = snapshot
         spoken = self._unheard(repo, task, snapshot)
         eyes = self._eyes_for(repo, task, snapshot, spoken)
+        if begins_again(task, snapshot, eyes):
+            task, snapshot = forget_pull(task), replace(snapshot, pull=None)
+            desk.snapshots[task.key] = snapshot
         task = learn(with_limits(desk, task), snapshot, eyes)
         for event in observe(task, snapshot, eyes, desk.clock.now()):
             task = apply(desk, task, event)
