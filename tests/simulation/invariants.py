@@ -176,21 +176,36 @@ def invariant_1(watch: Watch, live: list[_Started]) -> None:
 
 
 def invariant_2(watch: Watch, issue: model.Issue, behind: int | None) -> None:
-    """When the bot opens a pull request, no other one of its own for that issue is open or merged.
+    """When the bot opens a pull request, no other one of its own for that issue is open, or merged since it was asked for.
 
-    One that a person closed does not count: whoever asks again after that wants a new one.
+    One that a person closed or merged before does not count: whoever asks again after that wants a new one.
     """
     repo = watch.world.repos[issue.repo_id]
+    asked_at = (
+        max((one.at for one in _labellings(watch, repo.issues[behind])), default=None) if behind else None
+    )
     others = [
         other.number
         for other, pull in pulls.every_pull(repo)
         if other is not issue
         and other.author_id == watch.bot_id
         and issue_of_branch(pull.head_ref) == behind
-        and (other.is_open or pull.merged_at is not None)
+        and (other.is_open or (pull.merged_at and (asked_at is None or asked_at < pull.merged_at)))
     ]
     if others:
         watch.violate(2, f"#{issue.number} beside {others} for issue {behind}")
+
+
+def _labellings(watch: Watch, issue: model.Issue) -> list[model.Event]:
+    """Each time that a person put the turn label on."""
+    return [
+        event
+        for event in issue.events
+        if event.kind is EventKind.LABELED
+        and event.label is not None
+        and event.label.name == watch.names.turn
+        and event.actor_id != watch.bot_id
+    ]
 
 
 def invariant_3(watch: Watch, order: RunOrder) -> None:
@@ -335,14 +350,7 @@ def invariant_9(watch: Watch, issue: model.Issue, tasks: list[Task]) -> None:
     a person's turn or over. `tasks` are those of all machines for the item.
     """
     key = key_of(issue)
-    human = [
-        event
-        for event in issue.events
-        if event.kind is EventKind.LABELED
-        and event.label is not None
-        and event.label.name == watch.names.turn
-        and event.actor_id != watch.bot_id
-    ]
+    human = _labellings(watch, issue)
     is_labelled = watch.names.turn in {label.name for label in issue.labels.values()}
     if not (issue.is_open and is_labelled and human):
         return
