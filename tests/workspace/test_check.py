@@ -221,7 +221,7 @@ def test_any_output_gives_a_printable_tail(output):
     [
         ("took 1.23s", "took 14.5s"),
         ("at 0x7f00aa: boom", "at 0xdead: boom"),
-        ("/work/a1/b/test_x.py:10: E", "/other/place/test_x.py:99: E"),
+        ("/build/a1/b/test_x.py:10: E", "/other/place/test_x.py:99: E"),
         ("commit d670460b4b4a failed", "commit 0123abcd45ef failed"),
         ("===== 1 failed =====", "=== 2 failed ==="),
     ],
