@@ -454,6 +454,14 @@ class RunOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What of the set-up kept an agent from working, by its own account. `needs_person`: waiting does not cure it."""
+
+    text: str
+    needs_person: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """What is known of a run's processes. `state`: absent, running, ended, lost (supervisor died without a word)."""
 
@@ -467,6 +475,7 @@ class RunReport:
     detail: str = ""
     cost_usd: float | None = None
     tokens: int | None = None
+    fault: Fault | None = None  # only means something when there is no outcome
 
 
 class Runs(Protocol):
