@@ -95,7 +95,9 @@ class Collector:
             task = desk.journal.load_task(record.task) or task
         task = replace(task, cost_usd=task.cost_usd + (report.cost_usd or 0.0))
         task = apply(desk, task, event, Closing(run_ended=report.run_id))
-        desk.journal.mark_run_ended(report.run_id, desk.clock.now(), type(event).__name__, report.cost_usd)
+        desk.journal.mark_run_ended(
+            report.run_id, desk.clock.now(), _result_of(event, report), report.cost_usd
+        )
         self._watcher.look_for_gates(task)
 
     def _event_of(self, record: RunRecord, report: RunReport, task: Task) -> Event:
@@ -108,6 +110,9 @@ class Collector:
         outcome = self._desk.runs.load_outcome(run_id, record.run.role)
         if not isinstance(outcome, OutcomeMalformed):
             return outcome
+        if report.fault is not None:
+            fault = report.fault
+            return StartFailed(run_id, fault.text) if fault.needs_person else RunDied(run_id, fault.text)
         match report.ended_because:
             case "timed-out":
                 return RunTimedOut(run_id, wall_limit_s(record.run.role, task))
@@ -119,3 +124,10 @@ class Collector:
                 return RunDied(run_id, f"it ended with code {report.exit_code} and without an outcome")
             case _:
                 return RunDied(run_id, report.detail or report.ended_because or "its supervisor is gone")
+
+
+def _result_of(event: Event, report: RunReport) -> str:
+    """The event's name; where the set-up was at fault, with what `explain` can name."""
+    if report.fault is None or not isinstance(event, StartFailed | RunDied):
+        return type(event).__name__
+    return f"{type(event).__name__} ({report.fault.text})"

@@ -89,7 +89,7 @@ class ProcessRuns:
         if report.state != "ended":
             return report
         plan = load_plan(folder)
-        return report if plan is None else _with_usage(report, folder, kind_named(plan.kind))
+        return report if plan is None else _with_words(report, folder, kind_named(plan.kind))
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
         """The outcome as an event; OutcomeMalformed when there is none that fits."""
@@ -167,6 +167,7 @@ def _old_outcome(old: RunFolder, plan: Plan | None) -> str:
         return ""
 
 
-def _with_usage(report: RunReport, folder: RunFolder, kind: AgentKind) -> RunReport:
-    usage = kind.usage(load_tail(folder.log, _LOG_END_BYTES))
-    return replace(report, cost_usd=usage.cost_usd, tokens=usage.tokens)
+def _with_words(report: RunReport, folder: RunFolder, kind: AgentKind) -> RunReport:
+    log = load_tail(folder.log, _LOG_END_BYTES)
+    usage = kind.usage(log)
+    return replace(report, cost_usd=usage.cost_usd, tokens=usage.tokens, fault=kind.fault(log))

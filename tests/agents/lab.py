@@ -55,7 +55,10 @@ class Program:
 
 
 def _codex_provider(url: str) -> tuple[str, ...]:
-    provider = f'{{name="stand-in", base_url="{url}/v1", env_key="OPENAI_API_KEY", wire_api="responses"}}'
+    provider = (
+        f'{{name="stand-in", base_url="{url}/v1", env_key="OPENAI_API_KEY", wire_api="responses", '
+        "request_max_retries=1, stream_max_retries=1}"
+    )
     return ("-c", f"model_providers.standin={provider}", "-c", 'model_provider="standin"')
 
 
@@ -67,7 +70,11 @@ PROGRAMS = {
             "npm",
             ("@anthropic-ai/claude-code@2.1.197",),
             "node_modules/.bin/claude",
-            lambda url: {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "stand-in"},
+            lambda url: {
+                "ANTHROPIC_BASE_URL": url,
+                "ANTHROPIC_API_KEY": "stand-in",
+                "CLAUDE_CODE_MAX_RETRIES": "1",
+            },
         ),
         Program(
             "codex",

@@ -100,7 +100,7 @@ def test_codex_is_called_headless_in_its_own_sandbox() -> None:
         AgentConfig("c", "codex", model="o9", extra_args=("-c", "a=b")), FOLDER, "prompt"
     )
     assert " ".join(call.argv) == (
-        "codex exec --json --disable plugins --sandbox workspace-write --add-dir /runs/r1/out --model o9 -c a=b -"
+        "codex exec --json --disable plugins --sandbox workspace-write --add-dir /runs/r1/out --add-dir /runs/r1/checkout/.git --model o9 -c a=b -"
     )
     assert call.stdin == FOLDER.prompt
 

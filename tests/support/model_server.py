@@ -39,7 +39,7 @@ class Served:
 
     path: str
     status: int
-    count: Count = Count()
+    count: Count = field(default_factory=Count)
     asked: Asked | None = None
 
 
@@ -75,13 +75,13 @@ class _Front(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "_Listener"
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         self._side_question()
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(200, b"")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             body = json.loads(raw or b"{}")

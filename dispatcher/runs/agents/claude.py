@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.ports import Fault
+from dispatcher.runs.agents.faults import fault_of_denial, fault_of_status
 from dispatcher.runs.agents.kind import (
     Invocation,
     Usage,
@@ -60,8 +62,31 @@ class ClaudeAgent:
         tokens = sum(as_count(counts.get(name)) for name in _TOKEN_FIELDS)
         return Usage(as_price(result.get("total_cost_usd")), tokens or None)
 
+    def fault(self, log: str) -> Fault | None:
+        """A refusal of the API (an error carries subtype `success`, or the retries were still going on), or a denied tool."""
+        status, said, denied = 0, "", list[str]()
+        for event in parse_event_lines(log):
+            match event.get("type"):
+                case "system" if event.get("subtype") == "api_retry":
+                    status, said = as_count(event.get("error_status")), str(event.get("error", ""))
+                case "assistant" if "error" not in event:
+                    status = 0
+                case "result":
+                    status = as_count(event.get("api_error_status")) or status
+                    said = str(event.get("result") or said)
+                    denied = _denied_tools(event)
+        if status:
+            return fault_of_status(self.name, status, said)
+        return fault_of_denial(self.name, denied) if denied else None
+
 
 _TOKEN_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def _denied_tools(result: dict[str, object]) -> list[str]:
+    denials = result.get("permission_denials")
+    listed = denials if isinstance(denials, list) else []
+    return [str(as_object(one).get("tool_name", "a tool")) for one in listed]
 
 
 def _last_result(log: str) -> dict[str, object]:

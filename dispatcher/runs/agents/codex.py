@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.ports import Fault
+from dispatcher.runs.agents.faults import fault_of_text
 from dispatcher.runs.agents.kind import (
     Invocation,
     Usage,
@@ -17,7 +19,8 @@ from dispatcher.runs.folder import RunFolder
 class CodexAgent:
     """Prompt on stdin (`-`), result in the last `agent_message` item, tokens in `turn.completed`; it reports no cost.
 
-    Unless `extra_args` say otherwise it runs in its own workspace sandbox, which fails silently when CODEX_HOME lies under the
+    Unless `extra_args` say otherwise it runs in its own workspace sandbox. That sandbox mounts `.git` read-only, so that no commit
+    succeeds: the folder is named as writable. It has no network, not even loopback sockets. It fails silently when CODEX_HOME lies under the
     temporary folder: CODEX_HOME therefore comes from the host or stays in the private HOME.
     """
 
@@ -31,6 +34,7 @@ class CodexAgent:
         argv = [*(config.argv or ("codex",)), "exec", "--json", "--disable", "plugins"]
         if not mentions_flag(config, "--sandbox", "-s", "--dangerously-bypass-approvals-and-sandbox"):
             argv += ["--sandbox", "workspace-write", "--add-dir", str(folder.out)]
+            argv += ["--add-dir", str(folder.checkout / ".git")]
         if config.model:
             argv += ["--model", config.model]
         return Invocation((*argv, *config.extra_args, "-"), folder.prompt)
@@ -58,3 +62,16 @@ class CodexAgent:
             as_count(turn.get("input_tokens")) + as_count(turn.get("output_tokens")) for turn in turns
         )
         return Usage(None, tokens or None)
+
+    def fault(self, log: str) -> Fault | None:
+        """What the failed turn says, or the error after which nothing came any more."""
+        said = ""
+        for event in parse_event_lines(log):
+            match event.get("type"):
+                case "turn.failed":
+                    said = str(as_object(event.get("error")).get("message", ""))
+                case "error":
+                    said = str(event.get("message", ""))
+                case "item.completed" | "turn.completed":
+                    said = ""
+        return fault_of_text(self.name, said) if said else None

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from dispatcher.core.errors import BadConfig
 from dispatcher.core.rules import AgentConfig, PromptDelivery
+from dispatcher.ports import Fault
 from dispatcher.runs.agents.kind import ARGUMENT_LIMIT_BYTES, Invocation, Usage
 from dispatcher.runs.folder import RunFolder
 
@@ -47,6 +48,10 @@ class CommandAgent:
     def usage(self, log: str) -> Usage:  # noqa: ARG002 - the protocol's shape
         """Unknown: a program of one's own reports nothing that we could read."""
         return Usage()
+
+    def fault(self, log: str) -> Fault | None:  # noqa: ARG002 - the protocol's shape
+        """Unknown, too."""
+        return None
 
 
 def _reads_stdin(config: AgentConfig) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.ports import Fault
 from dispatcher.runs.folder import RunFolder
 
 ARGUMENT_LIMIT_BYTES = 120_000
@@ -51,6 +52,10 @@ class AgentKind(Protocol):
 
     def usage(self, log: str) -> Usage:
         """What the run cost."""
+        ...
+
+    def fault(self, log: str) -> Fault | None:
+        """What of the set-up kept the program from working, when it says so."""
         ...
 
 
