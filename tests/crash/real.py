@@ -139,6 +139,9 @@ class Served(Office):
         """Poll with a deadline; a daemon that ended by itself is told at once."""
         deadline = time.monotonic() + patience_s
         while not holds():
+            assert self.process is None or self.process.poll() in {None, -signal.SIGKILL, 0}, (
+                self.said_by_program()
+            )
             assert time.monotonic() < deadline, self.said_by_program()
             time.sleep(0.02)
 
@@ -149,6 +152,10 @@ class Served(Office):
     def runs(self) -> tuple[RunRecord, ...]:
         with app.open_journal(self.settings, read_only=True) as journal:
             return journal.load_runs(limit=1000)
+
+    def running(self) -> int:
+        """How many runs the journal knows to be running."""
+        return sum(record.state == "running" for record in self.runs())
 
     def live_agents(self) -> int:
         return sum(folder.is_supervised() for folder in self._run_folders())
