@@ -1,5 +1,6 @@
 """A laboratory for the real agent programs: the real dispatcher, a GitHub in a box, a stand-in for the model's server."""
 
+import json
 import os
 import sys
 import time
@@ -62,6 +63,16 @@ def _codex_provider(url: str) -> tuple[str, ...]:
     return ("-c", f"model_providers.standin={provider}", "-c", 'model_provider="standin"')
 
 
+def _opencode_config(url: str) -> str:
+    model = {"name": "standin", "cost": {"input": 1, "output": 2, "cache_read": 0.1}}
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": f"{url}/v1", "apiKey": "stand-in"},
+        "models": {"standin": model},
+    }
+    return json.dumps({"small_model": "standin/standin", "provider": {"standin": provider}})
+
+
 PROGRAMS = {
     program.kind: program
     for program in (
@@ -84,6 +95,17 @@ PROGRAMS = {
             lambda _url: {"OPENAI_API_KEY": "stand-in"},
             _codex_provider,
         ),
+        Program(
+            "opencode",
+            "npm",
+            ("opencode-ai@1.18.33",),
+            "node_modules/.bin/opencode",
+            lambda url: {
+                "OPENCODE_CONFIG_CONTENT": _opencode_config(url),
+                "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            },
+            model="standin/standin",
+        ),
     )
 }
 """Every program that is tried, with its exact version."""
@@ -102,7 +124,8 @@ class Lab(Office):
 
     @property
     def settings(self) -> Settings:
-        return replace(super().settings, agents=self.agents)
+        base = super().settings
+        return replace(base, agents={**base.agents, **self.agents})
 
     def works_until(self, done: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
         """Tick until something holds; real programs take seconds."""

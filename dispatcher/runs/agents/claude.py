@@ -75,6 +75,8 @@ class ClaudeAgent:
                     status = as_count(event.get("api_error_status")) or status
                     said = str(event.get("result") or said)
                     denied = _denied_tools(event)
+                case _:
+                    pass
         if status:
             return fault_of_status(self.name, status, said)
         return fault_of_denial(self.name, denied) if denied else None

@@ -74,4 +74,6 @@ class CodexAgent:
                     said = str(event.get("message", ""))
                 case "item.completed" | "turn.completed":
                     said = ""
+                case _:
+                    pass
         return fault_of_text(self.name, said) if said else None

@@ -7,8 +7,11 @@ from dispatcher.runs.agents.claude import ClaudeAgent
 from dispatcher.runs.agents.codex import CodexAgent
 from dispatcher.runs.agents.command import CommandAgent
 from dispatcher.runs.agents.kind import AgentKind
+from dispatcher.runs.agents.opencode import OpenCodeAgent
 
-KINDS: dict[str, AgentKind] = {kind.name: kind for kind in (CommandAgent(), ClaudeAgent(), CodexAgent())}
+KINDS: dict[str, AgentKind] = {
+    kind.name: kind for kind in (CommandAgent(), ClaudeAgent(), CodexAgent(), OpenCodeAgent())
+}
 
 
 def kind_named(name: str) -> AgentKind:
