@@ -136,7 +136,7 @@ def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[
         *_edits(task, snapshot.issue or front, eyes),
         *_stage_events(task, front, snapshot, eyes),
         *_reopenings(task, front, eyes),
-        *_pull_events(task, snapshot.pull, eyes, now),
+        *pull_events(task, snapshot.pull, eyes, now),
         *_spoken(snapshot, eyes),
     )
 
@@ -383,7 +383,8 @@ def _edits(task: Task, source: Item, eyes: Eyes) -> tuple[e.Event, ...]:
     return (e.BodyEditedByStranger(strangers[0]),) if strangers else ()
 
 
-def _pull_events(task: Task, pull: Pull | None, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
+def pull_events(task: Task, pull: Pull | None, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
+    """What head, CI, conflicts and reviews of the task's pull request say, whatever the labels show."""
     if pull is None or task.pull != pull.item.key.number:
         return ()
     if pull.head != task.head:

@@ -42,7 +42,7 @@ from dispatcher.core.events import (
     RunCancelled,
 )
 from dispatcher.core.model import Snapshot, Stage, Task
-from dispatcher.core.observe import learn
+from dispatcher.core.observe import learn, pull_events
 from dispatcher.core.policy import claim_covers_run, claim_lasts
 from dispatcher.engine.briefing import Briefer
 from dispatcher.engine.desk import Desk
@@ -56,6 +56,9 @@ MAX_TRIES = 3
 """Spec section 9: three failures of one kind, and a person must look."""
 
 BACKOFF = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+
+HANDS_OVER_WITHIN = timedelta(seconds=5)
+"""How old the look may be on which a hand-over was decided."""
 
 log = logging.getLogger(__name__)
 
@@ -297,6 +300,7 @@ class Executor:
 
     def _show_stage(self, task: Task, repo: Repo) -> Sequence[Event]:
         desk = self._desk
+        task = self._still_ready(task, repo)
         has_status = task.status_comment_id is not None or task.stage is Stage.BLOCKED
         text = desk.words.status(task, desk.clock.now()) if has_status else ""
         written = desk.forge.show_stage(stage_order(task, repo.rules, desk.me.login, text))
@@ -305,6 +309,16 @@ class Executor:
         )
         self._remember(replace(task, handed_to=handed), written)
         return ()
+
+    def _still_ready(self, task: Task, repo: Repo) -> Task:
+        """A hand-over that was held up (an outage, a restart) is judged by what GitHub shows now: CI may be red since."""
+        desk, now, decided_at = self._desk, self._desk.clock.now(), task.step_started_at
+        if task.stage is not Stage.MERGE_READY or not decided_at or now - decided_at < HANDS_OVER_WITHIN:
+            return task
+        snapshot = desk.forge.fetch_snapshot(repo, task)
+        for event in pull_events(task, snapshot.pull, self._watcher.eyes_for(repo, task, snapshot), now):
+            task = apply(desk, task, event)
+        return task
 
     def _open_pull(self, effect: OpenPull, task: Task) -> Sequence[Event]:
         if task.pull is not None:
