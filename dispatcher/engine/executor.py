@@ -173,6 +173,8 @@ class Executor:
         match effect:
             case Claim() | StartRun():
                 self._give_up(task, ClaimRefused(effect.run.id, why))
+                # what changed under the claim may be no news to any list: looked at now, or it is claimed in vain for ever
+                self._desk.look_alarms[task.key] = self._desk.clock.now()
             case Push():
                 self._give_up(task, PushRefused(why))
             case Harvest():
