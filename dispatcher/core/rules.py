@@ -88,7 +88,7 @@ class AgentConfig:
     extra_args: tuple[str, ...] = ()
 
 
-AGENT_KINDS = ("command", "claude", "codex", "opencode")
+AGENT_KINDS = ("command", "claude", "codex", "opencode", "copilot", "mini-swe-agent")
 """The kinds that `runs/agents` knows, for messages of the configuration; a test there keeps the two equal."""
 
 

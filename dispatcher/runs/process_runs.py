@@ -1,5 +1,6 @@
 """`ports.Runs` with real processes. Everything is found again from the run folders, so that a restart adopts what runs."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,9 @@ from dispatcher.runs.plan import Plan, load_plan, make_plan, save_plan
 from dispatcher.runs.prompts import REPAIR, PromptBook
 from dispatcher.runs.reaping import kill_leftovers
 from dispatcher.runs.reports import report_of
+
+_USAGE_BYTES = 20_000_000
+"""The largest file of an agent's own that is read for its usage: trajectories of long runs have a few million bytes."""
 
 _LOG_END_BYTES = 2_000_000
 """How much of a log's end is searched for a result: the largest final events seen were under 200 KB."""
@@ -169,5 +173,14 @@ def _old_outcome(old: RunFolder, plan: Plan | None) -> str:
 
 def _with_words(report: RunReport, folder: RunFolder, kind: AgentKind) -> RunReport:
     log = load_tail(folder.log, _LOG_END_BYTES)
-    usage = kind.usage(log)
+    usage = kind.usage(f"{log}\n{_usage_line(folder, kind.usage_file)}")
     return replace(report, cost_usd=usage.cost_usd, tokens=usage.tokens, fault=kind.fault(log))
+
+
+def _usage_line(folder: RunFolder, name: str) -> str:
+    """The file that the agent left about its usage, as one line; "" when there is none to be read."""
+    try:
+        text = load_untrusted_text(folder.home, name, _USAGE_BYTES) if name else None
+        return json.dumps(json.loads(text)) if text else ""
+    except (UnreadableFile, ValueError, RecursionError):
+        return ""

@@ -106,6 +106,30 @@ PROGRAMS = {
             },
             model="standin/standin",
         ),
+        Program(
+            "copilot",
+            "npm",
+            ("@github/copilot@1.0.102",),
+            "node_modules/.bin/copilot",
+            lambda url: {
+                "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+                "COPILOT_PROVIDER_API_KEY": "key-of-the-stand-in",
+                "COPILOT_OFFLINE": "true",
+            },
+            model="standin",
+        ),
+        Program(
+            "mini-swe-agent",
+            "pypi",
+            ("mini-swe-agent==2.4.6", "mcp==2.3.0"),
+            "bin/mini-swe-agent",
+            lambda url: {
+                "OPENAI_API_BASE": f"{url}/v1",
+                "OPENAI_API_KEY": "stand-in",
+                "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "2",
+            },
+            model="openai/standin",
+        ),
     )
 }
 """Every program that is tried, with its exact version."""

@@ -26,7 +26,9 @@ def test_the_configuration_knows_exactly_these_kinds() -> None:
 def test_an_unknown_kind_is_told_the_nearest() -> None:
     with pytest.raises(BadConfig, match="unknown agent kind `claud`; did you mean `claude`"):
         kind_named("claud")
-    with pytest.raises(BadConfig, match="known kinds: claude, codex, command, opencode"):
+    with pytest.raises(
+        BadConfig, match="known kinds: claude, codex, command, copilot, mini-swe-agent, opencode"
+    ):
         kind_named("zzz")
 
 

@@ -26,6 +26,7 @@ class ClaudeAgent:
 
     name: ClassVar[str] = "claude"
     stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
+    usage_file: ClassVar[str] = ""
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",

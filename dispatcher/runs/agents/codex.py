@@ -26,6 +26,7 @@ class CodexAgent:
 
     name: ClassVar[str] = "codex"
     stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
+    usage_file: ClassVar[str] = ""
     pass_env: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL")
     env: ClassVar[tuple[tuple[str, str], ...]] = ()
 

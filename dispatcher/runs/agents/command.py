@@ -17,6 +17,7 @@ class CommandAgent:
 
     name: ClassVar[str] = "command"
     stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
+    usage_file: ClassVar[str] = ""
     pass_env: ClassVar[tuple[str, ...]] = ()
     env: ClassVar[tuple[tuple[str, str], ...]] = ()
 

@@ -37,6 +37,8 @@ class AgentKind(Protocol):
     name: ClassVar[str]
     stop_signals: ClassVar[tuple[str, ...]]
     """Signals to try before KILL, each with the grace period behind it."""
+    usage_file: ClassVar[str]
+    """A JSON file in the private HOME that the program leaves; it is read as one more line of the log. "" for none."""
     pass_env: ClassVar[tuple[str, ...]]
     """Names of host variables that this kind needs, where they are set."""
     env: ClassVar[tuple[tuple[str, str], ...]]

@@ -24,6 +24,7 @@ class OpenCodeAgent:
 
     name: ClassVar[str] = "opencode"
     stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
+    usage_file: ClassVar[str] = ""
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "GEMINI_API_KEY",

@@ -6,11 +6,14 @@ from dispatcher.core.errors import BadConfig
 from dispatcher.runs.agents.claude import ClaudeAgent
 from dispatcher.runs.agents.codex import CodexAgent
 from dispatcher.runs.agents.command import CommandAgent
+from dispatcher.runs.agents.copilot import CopilotAgent
 from dispatcher.runs.agents.kind import AgentKind
+from dispatcher.runs.agents.mini_swe_agent import MiniSweAgent
 from dispatcher.runs.agents.opencode import OpenCodeAgent
 
 KINDS: dict[str, AgentKind] = {
-    kind.name: kind for kind in (CommandAgent(), ClaudeAgent(), CodexAgent(), OpenCodeAgent())
+    kind.name: kind
+    for kind in (CommandAgent(), ClaudeAgent(), CodexAgent(), OpenCodeAgent(), CopilotAgent(), MiniSweAgent())
 }
 
 
