@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
+.PHONY: test-agents help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,9 +60,8 @@ SEEDS ?= 500
 simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
 	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
-SEEDS ?= 500
-simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
-	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+test-agents: $(STAMP) ## install the agent programs into .agents and play each one through the dispatcher; no model is asked
+	$(BIN)/python tools/test_agents.py $(ARGS)
 
 lock: ## pin every dependency again (needs uv); the file holds no addresses
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
