@@ -135,9 +135,12 @@ class Watcher:
         return task is None or task.seen_at is None or summary.updated_at > task.seen_at
 
     def _is_overlooked(self, summary: ItemSummary, known: Task | None) -> bool:
-        """The turn label is there and the journal says that it is not the bot's turn. Put on in the second of a write of
-        ours, or while it was under way, it is no newer than what we know.
+        """The turn label is there and the journal says that it is not the bot's turn, or a person who had the item has let
+        go. Done in the second of a write of ours, or while it was under way, it is no newer than what we know.
         """
+        people = {person.id for person in known.assignees} - {self._desk.me.id} if known else set()
+        if known and known.front == summary.key and people - {person.id for person in summary.assignees}:
+            return True
         repo = self._desk.repos.get(summary.key.repo_id)
         is_labelled = repo is not None and repo.rules.labels.turn in summary.labels
         return is_labelled and (known is None or known.stage in {Stage.MERGE_READY, Stage.BLOCKED})
