@@ -112,7 +112,8 @@ class Messages(Dialect):
         }
         yield "message_start", {"type": "message_start", "message": opening}
         is_tool = block["type"] == "tool_use"
-        empty = block | ({"input": {}} if is_tool else {"text": ""})
+        nothing: Json = {"input": {}} if is_tool else {"text": ""}
+        empty = block | nothing
         yield "content_block_start", {"type": "content_block_start", "index": 0, "content_block": empty}
         delta = (
             {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
@@ -275,7 +276,7 @@ class Chat(Dialect):
 
     def frames(self, asked: Asked, turn: Turn, count: Count, number: int) -> Frames:
         envelope = self._envelope(asked, number, "chat.completion.chunk")
-        delta = {"role": "assistant"} | self._message(asked, turn, number)
+        delta: Json = {"role": "assistant"} | self._message(asked, turn, number)
         for position, call in enumerate(delta.get("tool_calls", ())):
             call["index"] = position
         yield "", envelope | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
@@ -364,6 +365,7 @@ def openai_error(status: int, text: str) -> Json:
         429: ("rate_limit_error", "rate_limit_exceeded"),
     }
     kind, code = kinds.get(status, ("server_error", "server_error"))
+    text = "Incorrect API key provided: stand-in." if status == 401 else text
     return {"error": {"message": text, "type": kind, "code": code, "param": None}}
 
 
