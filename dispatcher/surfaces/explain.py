@@ -197,5 +197,5 @@ def _decision_line(one: DecisionRecord, now: datetime) -> str:
     stays = one.stage_before is one.stage_after
     move = f"{one.event}: {one.stage_before}" + ("" if stays else f" -> {one.stage_after}")
     verdict = "" if one.verdict == "taken" else f", {one_line(one.verdict)}"
-    reason = "" if one.reason in {"", move} else f" ({one_line(one.reason)})"
-    return f"{render_clock(one.at, now)}  {move}{verdict}{reason}"
+    why = one.reason.removeprefix(move).strip(" ()")
+    return f"{render_clock(one.at, now)}  {move}{verdict}" + (f" ({one_line(why)})" if why else "")

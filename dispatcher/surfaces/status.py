@@ -88,7 +88,10 @@ def load_status(parts: Parts, file: Path | None, environ: Mapping[str, str], now
             return status
         tasks, runs = load_lines(journal)
         intake, notes = journal.load_cursor("intake") or "", journal.load_notes(limit=SHOWN_NOTES)
-        told = (outlook.problem or journal.load_cursor("config-problem"), journal.load_cursor("prompt-problem"))
+        told = (
+            outlook.problem or journal.load_cursor("config-problem"),
+            journal.load_cursor("prompt-problem"),
+        )
         problem = "\n".join(text for text in told if text)
         return replace(status, config_problem=problem, intake=intake, tasks=tasks, runs=runs, notes=notes)
 
