@@ -123,9 +123,7 @@ class QuickLife:
 
     def _employ(self) -> MortalMachine:
         roles = tuple((role, ("scripted",)) for role in ("worker", "reviewer", "responder"))
-        rules = RepoRules(
-            SHOP.replace("/", "-"), *SHOP.split("/"), agents=roles, limits=Limits(redispatch_cooldown_s=60)
-        )
+        rules = RepoRules("shop", "acme", "shop", agents=roles, limits=Limits(redispatch_cooldown_s=60))
         caps = Caps(10, 1000, 0)
         caller = caller_of(self.scene.world, self.scene.add_token(BOT))
         self.watch = Watch(self.scene.world, caller.account.id, LabelNames(), {SHOP: rules}, caps)

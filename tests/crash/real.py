@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dispatcher import app
 from dispatcher.core.model import Stage
+from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import RunRecord
 from dispatcher.runs.folder import RunFolder
 from dispatcher.simulator import scripted_agent
@@ -66,11 +66,13 @@ class Served(Office):
 
     @property
     def config(self) -> Path:
-        script = self.root / "script.json"
-        script.write_text(json.dumps(self.script))
-        argv = [sys.executable, "-I", scripted_agent.__file__, str(script)]
-        path = self.root / "config.toml"
-        path.write_text(
+        return self.root / "config.toml"
+
+    def configure_daemon(self) -> None:
+        """Written once: the daemon and its agents read these files at any moment."""
+        (self.root / "script.json").write_text(json.dumps(self.script))
+        argv = [sys.executable, "-I", scripted_agent.__file__, str(self.root / "script.json")]
+        self.config.write_text(
             "poll_interval_s = 1\nlist_poll_interval_s = 1\n"
             f'[forge]\nbase_url = "{self.box.url}"\nwrite_pause_s = 0\nuse_gh = false\n'
             f'[paths]\nstate_dir = "{self.root / self.state}"\n'
@@ -79,7 +81,6 @@ class Served(Office):
             f"[agent.scripted]\nargv = {json.dumps(argv)}\n"
             f'[repo.shop]\nrepo = "{SHOP}"\ncheck = {json.dumps(CHECK)}\n'
         )
-        return path
 
     def ask_program(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start the program with these words; what it says goes to a file."""
@@ -94,6 +95,8 @@ class Served(Office):
             )
 
     def start(self) -> None:
+        if not self.config.exists():
+            self.configure_daemon()
         self.requests_before = len(self.box.requests)
         self.process = self.ask_program("run")
 
@@ -145,12 +148,15 @@ class Served(Office):
             assert time.monotonic() < deadline, self.said_by_program()
             time.sleep(0.02)
 
+    def journal(self) -> SqlJournal:
+        return SqlJournal(self.root / self.state / "journal.sqlite3", read_only=True)
+
     def stages(self) -> list[Stage]:
-        with app.open_journal(self.settings, read_only=True) as journal:
+        with self.journal() as journal:
             return [task.stage for task in journal.load_tasks(with_over=True)]
 
     def runs(self) -> tuple[RunRecord, ...]:
-        with app.open_journal(self.settings, read_only=True) as journal:
+        with self.journal() as journal:
             return journal.load_runs(limit=1000)
 
     def running(self) -> int:
@@ -194,7 +200,8 @@ class Losses:
 
 def kill_again_and_again(root: Path, rounds: int, seed: int, tasks_each: int = 1) -> Losses:
     """New work, a SIGKILL at a random moment, a new start; `rounds` times. Then everything may come to its end."""
-    chance, numbers, adopted = random.Random(seed), [], 0
+    chance, adopted = random.Random(seed), 0
+    numbers: list[int] = []
     with served(root) as office:
         for _ in range(rounds):
             numbers += [office.asks(f"Wish {len(numbers) + 1}") for _ in range(tasks_each)]

@@ -1,5 +1,6 @@
 """Another life in memory: people ask, answer, push into the work and merge. It has the effects that the straight one lacks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -99,7 +100,8 @@ class TalkativeLife(QuickLife):
             self.done += 1
             self.clock.pass_by(61)
 
-    def _deeds(self):  # type: ignore[no-untyped-def]
+    def _deeds(self) -> tuple[tuple[bool, Callable[[], object]], ...]:
+        """What each waits for, and what it is, in order."""
         alice, issue = self.scene.person("alice"), self.number
         said = [comment.body for comment in self.scene.comments(SHOP, issue)]
         return (
