@@ -354,6 +354,8 @@ def invariant_9(watch: Watch, issue: model.Issue, tasks: list[Task]) -> None:
     is_labelled = watch.names.turn in {label.name for label in issue.labels.values()}
     if not (issue.is_open and is_labelled and human):
         return
+    if len({label.name for label in issue.labels.values()} & watch.names.stage_labels) > 1:
+        return  # two stage labels contradict each other: a person has to take one off
     who = person_of(watch.world, human[-1].actor_id)
     is_allowed = permission_of(watch.world, who, watch.world.repos[issue.repo_id]).allows_write
     if is_allowed and all(task.stage in {Stage.NEW, Stage.DONE, Stage.DROPPED} for task in tasks):
