@@ -141,7 +141,9 @@ def answer(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
 
 def say_what_was_kept(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
     """Say where the commits of a superseded run are, once per branch."""
-    if not isinstance(event, ResultKept):
-        return ()
-    text = f"{event.branch}\n{event.why}"
-    return (PostComment(f"kept:{task.key}:{event.branch}", task.key, CommentKind.KEPT, text),)
+    return (_tell_kept(task, event),) if isinstance(event, ResultKept) else ()
+
+
+def _tell_kept(task: Task, kept: ResultKept) -> PostComment:
+    key = f"kept:{task.key}:{kept.branch}"
+    return PostComment(key, task.key, CommentKind.KEPT, f"{kept.branch}\n{kept.why}")
