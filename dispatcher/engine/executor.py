@@ -305,10 +305,13 @@ class Executor:
         task = self._still_ready(task, repo)
         has_status = task.status_comment_id is not None or task.stage is Stage.BLOCKED
         text = desk.words.status(task, desk.clock.now()) if has_status else ""
-        written = desk.forge.show_stage(stage_order(task, repo.rules, desk.me.login, text))
         handed = (
             people_to_hand_to(task, repo.rules) if task.stage in {Stage.MERGE_READY, Stage.BLOCKED} else ()
         )
+        if handed and handed != task.handed_to:
+            # Before the write: whoever is assigned by us and not by themselves must be known even after a death in between.
+            desk.journal.save_task(replace(task, handed_to=handed))
+        written = desk.forge.show_stage(stage_order(task, repo.rules, desk.me.login, text))
         self._remember(replace(task, handed_to=handed), written)
         return ()
 

@@ -79,7 +79,7 @@ class Served(Office):
             f"[caps]\nbatch_pause_s = 0\nlive_runs = {self.live_runs}\nruns_per_hour = 1000\n"
             '[agents]\nworker = "scripted"\nreviewer = "scripted"\nresponder = "scripted"\n'
             f"[agent.scripted]\nargv = {json.dumps(argv)}\n"
-            f'[repo.shop]\nrepo = "{SHOP}"\ncheck = {json.dumps(CHECK)}\n'
+            f'[repo.shop]\nrepo = "{SHOP}"\nlive_runs = {self.live_runs}\ncheck = {json.dumps(CHECK)}\n'
         )
 
     def ask_program(self, *words: str) -> "subprocess.Popen[bytes]":

@@ -4,7 +4,7 @@ from dispatcher.core.model import Stage
 from dispatcher.simulator.faults import Fault, What
 from tests.crash.fate import Fate
 from tests.crash.lifecycle import living
-from tests.story.office import opened, says
+from tests.story.office import APPROVE, SHOP, adds, opened, says, writes
 
 
 def test_a_label_put_on_while_the_dispatcher_was_dead_is_heard(tmp_path):
@@ -39,3 +39,24 @@ def test_a_label_put_on_during_an_outage_is_heard_though_a_write_of_ours_waited_
 
         assert office.roles() == ["responder", "worker", "reviewer"]
         assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_a_hand_over_that_died_half_way_releases_the_person_when_it_is_taken_back(tmp_path):
+    """`merge-ready` was written, and the death came before anybody noted whom it was handed to; changes are requested meanwhile."""
+    fate = Fate()
+    with living(tmp_path, fate) as life:
+        life.worker([{"if": {"file:shop.py_has": "sum"}, "then": adds(), "else": writes()}])
+        life.reviewer([APPROVE])
+        number = life.asks()
+        fate.decides = lambda _boundary: not fate.deaths and life.is_handed_over()
+
+        life.settle_whatever_happens(then=lambda: requests_changes(life))
+
+        assert fate.deaths
+        assert life.roles() == ["worker", "reviewer", "worker", "reviewer"]
+        assert life.stage(number) is Stage.MERGE_READY
+
+
+def requests_changes(life):
+    life.later(minutes=31)
+    life.person("bob").request_changes(SHOP, life.box.scene.pulls(SHOP)[0].number, "Say what it returns.")
