@@ -219,6 +219,8 @@ def test_a_restart_mid_run_adopts_the_agent(office):
     assert office.has_live_run(), "runs outlive the dispatcher"
     (office.root / "go").write_text("")
     office.settle()
+    office.later(minutes=2)
+    office.settle()
 
     assert office.run_ids()[:1] == run
     assert office.roles() == ["worker", "reviewer"]

@@ -224,7 +224,7 @@ def test_status_shows_tasks_with_their_holds(desk):
 
     assert "acme/shop#7" in text
     assert "cooldown until" in text
-    assert "9 min" in text
+    assert re.search(r"\b\d+ min\b", text)
     assert re.search(r"acme/shop#8 \(PR #12\) +reviewing +2/5 .*run-1 +codex", text)
     assert "question: which :bug: [red]colour?" in text
     assert "\x1b" not in text
