@@ -25,7 +25,9 @@ demo: $(STAMP) ## the main job, live: from a label to a merge-ready pull request
 test: check ## lint, strict types, house rules, every test; the rules (core) with every branch covered
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/core \
 	  --cov=dispatcher.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q --ignore=tests/core --ignore=tests/house
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q --ignore=tests/core --ignore=tests/house || \
+	  { echo "Once more, one by one: a busy machine can make a real process late. What fails twice is a fault."; \
+	    $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none --ignore=tests/core --ignore=tests/house; }
 
 check: lint type house ## lint, strict types, and the house: imports point inward, documents match the code
 
