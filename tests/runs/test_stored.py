@@ -114,7 +114,7 @@ def test_half_made_folders_and_damaged_plans_are_stored_too(desk: Desk) -> None:
 
 def test_a_removal_ends_what_a_dead_supervisor_left_alive(desk: Desk) -> None:
     desk.isolation = "plain"
-    desk.shell("echo here; exec sleep 600")
+    desk.shell("sleep 600 & echo here; wait")
     run_id = desk.started()
     until(lambda: desk.folder(run_id).log.exists() and "here" in desk.log(run_id))
     started = load_json(desk.folder(run_id).started)
@@ -125,5 +125,6 @@ def test_a_removal_ends_what_a_dead_supervisor_left_alive(desk: Desk) -> None:
     until(lambda: desk.runs.report(run_id).state == "lost")
     plan = load_plan(desk.folder(run_id))
     assert plan
+    assert proctree.find_marked(plan.mark)
     stored(desk).remove(run_id)
     assert proctree.find_marked(plan.mark) == []

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,8 @@ class Office:
         host = {"DISPATCHER_GITHUB_TOKEN": self.token, "PATH": os.environ["PATH"], "HOME": str(self.root)}
         self.daemon = app.build_engine(self.settings, clock=self.clock, environment=host)
         self.engine = self.daemon.engine
+        runs = self.engine.desk.runs
+        runs.settings = replace(runs.settings, grace_s=0.5)
         try:
             self.engine.start()
         except Exception:

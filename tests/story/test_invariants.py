@@ -546,6 +546,7 @@ WORKERS = {
     "crashes": [{"crash": 1}],
     "hangs": HANG,
     "hangs after its work": [*writes(), *HANG],
+    "ignores the end": [{"ignore": ["TERM", "INT"]}, *HANG],
     "says nothing": [{"print": "done!"}],
     "says something else": [{"outcome": {"outcome": "approve", "summary": "mine"}}],
     "lies": [DONE],

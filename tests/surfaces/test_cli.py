@@ -207,11 +207,12 @@ def test_status_without_a_configuration_says_where_it_looked(desk):
 
 
 def test_status_shows_tasks_with_their_holds(desk):
-    until = NOW + timedelta(minutes=20)
+    now = datetime.now(UTC)
+    until = now + timedelta(minutes=20)
     run = LiveRun("run-1", Role.REVIEWER, "codex", "abc", NOW)
     desk.keep(
         a_task(
-            hold=Hold(HoldKind.COOLDOWN, "the cooldown", until), step_started_at=NOW - timedelta(minutes=9)
+            hold=Hold(HoldKind.COOLDOWN, "the cooldown", until), step_started_at=now - timedelta(minutes=9)
         ),
         a_task(8, stage=Stage.REVIEWING, run=run, pull=12, rounds=2),
         a_task(9, stage=Stage.BLOCKED, blocked_why="question: which\x1b[31m :bug: [red]colour?"),
@@ -224,7 +225,7 @@ def test_status_shows_tasks_with_their_holds(desk):
 
     assert "acme/shop#7" in text
     assert "cooldown until" in text
-    assert re.search(r"\b\d+ min\b", text)
+    assert "9 min" in text
     assert re.search(r"acme/shop#8 \(PR #12\) +reviewing +2/5 .*run-1 +codex", text)
     assert "question: which :bug: [red]colour?" in text
     assert "\x1b" not in text
