@@ -55,8 +55,6 @@ def _item(scene: Scene, number: int) -> End:
             (event.kind.value, event.label.name if event.label else event.subject_id)
             for event in issue.events
             if event.kind in _CHANGES_OF_LABELS_AND_PEOPLE
-            # A person who is handed the task may keep it over a rework when the death hid who was handed what.
-            and (event.label or scene.world.accounts[event.subject_id].login.endswith("bot"))
         ),
     }
 
