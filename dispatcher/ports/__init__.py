@@ -1,0 +1,54 @@
+"""What the engine needs of the outside world. Each protocol has one real part, named only in `app`."""
+
+from dispatcher.ports.clock import Clock
+from dispatcher.ports.forge import (
+    ClaimOrder,
+    Forge,
+    Intake,
+    ItemOrder,
+    Look,
+    OpenedPull,
+    PullOrder,
+    Repo,
+    RepoTrouble,
+    ReviewOrder,
+    StageOrder,
+    Wake,
+    Written,
+)
+from dispatcher.ports.journal import Cursors, Decided, DecisionRecord, Journal, Order, RunRecord, StoredEffect
+from dispatcher.ports.runs import Fault, RunOrder, RunReport, Runs
+from dispatcher.ports.words import Words
+from dispatcher.ports.workspaces import CheckoutOrder, HarvestOrder, Workspaces
+
+__all__ = [
+    "CheckoutOrder",
+    "ClaimOrder",
+    "Clock",
+    "Cursors",
+    "Decided",
+    "DecisionRecord",
+    "Fault",
+    "Forge",
+    "HarvestOrder",
+    "Intake",
+    "ItemOrder",
+    "Journal",
+    "Look",
+    "OpenedPull",
+    "Order",
+    "PullOrder",
+    "Repo",
+    "RepoTrouble",
+    "ReviewOrder",
+    "RunOrder",
+    "RunRecord",
+    "RunReport",
+    "Runs",
+    "StageOrder",
+    "StoredEffect",
+    "Wake",
+    "Words",
+    "Workspaces",
+    "Written",
+]

@@ -1,0 +1,90 @@
+"""Agent processes, as the engine needs them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from dispatcher.core.events import Event
+from dispatcher.core.model import (
+    LiveRun,
+    Role,
+)
+from dispatcher.core.rules import RepoRules
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """Everything that a run's folder is made of. `context` is written as context.json and fills the prompt."""
+
+    run: LiveRun
+    repo: str
+    rules: RepoRules
+    role: Role
+    context: Mapping[str, object]
+    wall_s: int
+    silence_s: int
+    repairs: str = ""
+    repair_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What of the set-up kept an agent from working, by its own account. `needs_person`: waiting does not cure it."""
+
+    text: str
+    needs_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What is known of a run's processes. `state`: absent, running, ended, lost (supervisor died without a word)."""
+
+    run_id: str
+    state: str
+    ended_because: str = ""  # exited, timed-out, stalled, stopped, could-not-start, output-too-large, lost
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    last_progress_at: datetime | None = None
+    detail: str = ""
+    cost_usd: float | None = None
+    tokens: int | None = None
+    fault: Fault | None = None  # only means something when there is no outcome
+
+
+class Runs(Protocol):
+    """Agent processes. Everything is found again from the run folders: nothing depends on this object living on."""
+
+    def folder(self, run_id: str) -> Path:
+        """Where the run lives, or will live."""
+        ...
+
+    def prepare(self, order: RunOrder) -> Path:
+        """Write the run's folder (prompt, context, schema); returns where the checkout belongs. Idempotent."""
+        ...
+
+    def start(self, order: RunOrder) -> None:
+        """Start the supervisor, unless this run was already started. The checkout must be there."""
+        ...
+
+    def report(self, run_id: str) -> RunReport:
+        """What became of the run."""
+        ...
+
+    def load_outcome(self, run_id: str, role: Role) -> Event:
+        """The outcome as an event; OutcomeMalformed when it does not fit."""
+        ...
+
+    def stop(self, run_id: str, why: str, *, at_once: bool = False) -> None:
+        """Ask the supervisor to end the run (INT, TERM, grace, KILL of the tree). Returns at once."""
+        ...
+
+    def reap(self, run_id: str) -> None:
+        """Make sure that nothing of a lost run is left alive."""
+        ...
+
+    def known(self) -> tuple[str, ...]:
+        """Ids of all run folders."""
+        ...
