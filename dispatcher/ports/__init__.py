@@ -17,7 +17,7 @@ from dispatcher.ports.forge import (
     Written,
 )
 from dispatcher.ports.journal import Cursors, Decided, DecisionRecord, Journal, Order, RunRecord, StoredEffect
-from dispatcher.ports.runs import Fault, RunOrder, RunReport, Runs
+from dispatcher.ports.runs import RunOrder, RunReport, Runs
 from dispatcher.ports.words import Words
 from dispatcher.ports.workspaces import CheckoutOrder, HarvestOrder, Workspaces
 
@@ -28,7 +28,6 @@ __all__ = [
     "Cursors",
     "Decided",
     "DecisionRecord",
-    "Fault",
     "Forge",
     "HarvestOrder",
     "Intake",

@@ -1,17 +1,19 @@
 """Agent processes, as the engine needs them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from dispatcher.core.events import Event
+from dispatcher.core.faults import Fault
 from dispatcher.core.model import (
     LiveRun,
     Role,
 )
 from dispatcher.core.rules import RepoRules
+from dispatcher.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,12 @@ class RunOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What of the set-up kept an agent from working, by its own account. `needs_person`: waiting does not cure it."""
-
-    text: str
-    needs_person: bool
-
-
-@dataclass(frozen=True, slots=True)
 class RunReport:
-    """What is known of a run's processes. `state`: absent, running, ended, lost (supervisor died without a word)."""
+    """What is known of a run's processes. `state`: absent, running, ended, lost (supervisor died without a word).
+
+    `usage` and `session_id` are what the program told up to now, also while it runs. `fault` only means something when there is
+    no outcome. `session_id` names the program's own session, to go on with it; "" when it told none.
+    """
 
     run_id: str
     state: str
@@ -49,9 +47,19 @@ class RunReport:
     ended_at: datetime | None = None
     last_progress_at: datetime | None = None
     detail: str = ""
-    cost_usd: float | None = None
-    tokens: int | None = None
-    fault: Fault | None = None  # only means something when there is no outcome
+    usage: Usage = field(default_factory=Usage)
+    session_id: str = ""
+    fault: Fault | None = None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the program says it cost; None when it says nothing."""
+        return self.usage.cost_usd
+
+    @property
+    def tokens(self) -> int | None:
+        """All tokens; None when the program reports none."""
+        return self.usage.tokens or None
 
 
 class Runs(Protocol):

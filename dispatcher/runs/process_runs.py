@@ -174,7 +174,7 @@ def _old_outcome(old: RunFolder, plan: Plan | None) -> str:
 def _with_words(report: RunReport, folder: RunFolder, kind: AgentKind) -> RunReport:
     log = load_tail(folder.log, _LOG_END_BYTES)
     usage = kind.usage(f"{log}\n{_usage_line(folder, kind.usage_file)}")
-    return replace(report, cost_usd=usage.cost_usd, tokens=usage.tokens, fault=kind.fault(log))
+    return replace(report, usage=usage, fault=kind.fault(log))
 
 
 def _usage_line(folder: RunFolder, name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.core.errors import BadConfig
 from dispatcher.core.rules import AGENT_KINDS, AgentConfig
-from dispatcher.runs.agents.kind import Usage
+from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.registry import KINDS, kind_named
 from dispatcher.runs.folder import RunFolder
 from tests.runs.conftest import DONE, Desk
@@ -75,7 +75,7 @@ def test_claudes_result_and_price_are_read() -> None:
         },
     )
     assert kind_named("claude").final_text(log) == "```json\n{}\n```"
-    assert kind_named("claude").usage(log) == Usage(0.25, 115)
+    assert kind_named("claude").usage(log) == Usage(10, 100, 5, 0.25)
 
 
 def test_an_error_of_claude_is_no_result_but_was_paid_for() -> None:
@@ -89,7 +89,7 @@ def test_an_error_of_claude_is_no_result_but_was_paid_for() -> None:
         }
     )
     assert kind_named("claude").final_text(log) == ""
-    assert kind_named("claude").usage(log) == Usage(0.01, None)
+    assert kind_named("claude").usage(log) == Usage(cost_usd=0.01)
 
 
 @pytest.mark.parametrize("price", ["NaN", "-1", "Infinity", "true", '"1"', "null"])
@@ -129,7 +129,7 @@ def test_codexs_last_message_and_tokens_are_read() -> None:
         {"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 2}},
     )
     assert kind_named("codex").final_text(log) == "last"
-    assert kind_named("codex").usage(log) == Usage(None, 110)
+    assert kind_named("codex").usage(log) == Usage(51, 50, 9)
 
 
 def test_a_log_without_events_tells_nothing() -> None:

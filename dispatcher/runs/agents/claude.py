@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Fault
+from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_denial, fault_of_status
 from dispatcher.runs.agents.kind import (
     Invocation,
-    Usage,
     as_count,
     as_object,
     as_price,
@@ -60,8 +60,12 @@ class ClaudeAgent:
         """Cost and tokens of the last `result` event; an error's event counts as well: it was paid for."""
         result = _last_result(log)
         counts = as_object(result.get("usage"))
-        tokens = sum(as_count(counts.get(name)) for name in _TOKEN_FIELDS)
-        return Usage(as_price(result.get("total_cost_usd")), tokens or None)
+        return Usage(
+            as_count(counts.get("input_tokens")) + as_count(counts.get("cache_creation_input_tokens")),
+            as_count(counts.get("cache_read_input_tokens")),
+            as_count(counts.get("output_tokens")),
+            as_price(result.get("total_cost_usd")),
+        )
 
     def fault(self, log: str) -> Fault | None:
         """A refusal of the API (an error carries subtype `success`, or the retries were still going on), or a denied tool."""
@@ -81,9 +85,6 @@ class ClaudeAgent:
         if status:
             return fault_of_status(self.name, status, said)
         return fault_of_denial(self.name, denied) if denied else None
-
-
-_TOKEN_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 def _denied_tools(result: dict[str, object]) -> list[str]:

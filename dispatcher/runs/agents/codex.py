@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Fault
+from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_text
 from dispatcher.runs.agents.kind import (
     Invocation,
-    Usage,
     as_count,
     as_object,
     mentions_flag,
@@ -59,10 +59,9 @@ class CodexAgent:
         turns = [
             as_object(e.get("usage")) for e in parse_event_lines(log) if e.get("type") == "turn.completed"
         ]
-        tokens = sum(
-            as_count(turn.get("input_tokens")) + as_count(turn.get("output_tokens")) for turn in turns
-        )
-        return Usage(None, tokens or None)
+        read = sum(as_count(turn.get("input_tokens")) for turn in turns)
+        cached = sum(as_count(turn.get("cached_input_tokens")) for turn in turns)
+        return Usage(read - cached, cached, sum(as_count(turn.get("output_tokens")) for turn in turns))
 
     def fault(self, log: str) -> Fault | None:
         """What the failed turn says, or the error after which nothing came any more."""

@@ -4,9 +4,10 @@ import re
 from typing import ClassVar
 
 from dispatcher.core.errors import BadConfig
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig, PromptDelivery
-from dispatcher.ports import Fault
-from dispatcher.runs.agents.kind import ARGUMENT_LIMIT_BYTES, Invocation, Usage
+from dispatcher.core.usage import Usage
+from dispatcher.runs.agents.kind import ARGUMENT_LIMIT_BYTES, Invocation
 from dispatcher.runs.folder import RunFolder
 
 _PLACE = re.compile(r"\{(prompt_file|prompt|checkout|out|run_dir|model)\}")

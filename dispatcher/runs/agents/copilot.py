@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Fault
+from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
-from dispatcher.runs.agents.kind import Invocation, Usage, as_count, as_object, parse_event_lines
+from dispatcher.runs.agents.kind import Invocation, as_count, as_object, parse_event_lines
 from dispatcher.runs.folder import RunFolder
 
 
@@ -55,8 +56,9 @@ class CopilotAgent:
         for event in parse_event_lines(log):
             models = as_object(event.get("modelMetrics")) or models
         counts = [as_object(as_object(one).get("usage")) for one in models.values()]
-        tokens = sum(as_count(one.get("inputTokens")) + as_count(one.get("outputTokens")) for one in counts)
-        return Usage(None, tokens or None)
+        read = sum(as_count(one.get("inputTokens")) for one in counts)
+        cached = sum(as_count(one.get("cacheReadTokens")) for one in counts)
+        return Usage(read - cached, cached, sum(as_count(one.get("outputTokens")) for one in counts))
 
     def fault(self, log: str) -> Fault | None:
         """The session's error after which no message came any more."""

@@ -2,7 +2,7 @@
 
 import re
 
-from dispatcher.ports import Fault
+from dispatcher.core.faults import Fault, FaultKind
 
 _STATUS = re.compile(r"(?<![\d.])(401|402|403|404|429|5\d\d)(?![\d.])")
 _MEANINGS = {
@@ -19,9 +19,7 @@ def fault_of_status(kind: str, status: int, said: str = "") -> Fault:
     """The fault behind an answer of the vendor's API. What the account or the configuration must change needs a person."""
     meaning = _MEANINGS.get(status, "the vendor's server fails")
     words = f": {_one_line(said)}" if said else ""
-    return Fault(
-        f"{kind}: {status} from the API ({meaning}){words}", needs_person=status in {401, 402, 403, 404}
-    )
+    return Fault(_kind_of(status), f"{kind}: {status} from the API ({meaning}){words}")
 
 
 def fault_of_text(kind: str, said: str) -> Fault:
@@ -29,15 +27,27 @@ def fault_of_text(kind: str, said: str) -> Fault:
     found = _STATUS.search(said)
     if found:
         return fault_of_status(kind, int(found[1]), said)
-    return Fault(f"{kind}: {_one_line(said)}", needs_person=False)
+    return Fault(FaultKind.OVERLOAD, f"{kind}: {_one_line(said)}")
 
 
 def fault_of_denial(kind: str, tools: list[str]) -> Fault:
     """The fault of permissions that are too narrow for a run without a person beside it."""
     named = ", ".join(sorted(set(tools))) or "a tool"
     return Fault(
-        f"{kind}: permission denied for {named}; widen its permissions in extra_args", needs_person=True
+        FaultKind.SETTINGS, f"{kind}: permission denied for {named}; widen its permissions in extra_args"
     )
+
+
+def _kind_of(status: int) -> FaultKind:
+    match status:
+        case 401 | 402 | 403:
+            return FaultKind.LOGIN
+        case 404:
+            return FaultKind.SETTINGS
+        case 429:
+            return FaultKind.RATE_LIMIT
+        case _:
+            return FaultKind.OVERLOAD
 
 
 def _one_line(text: str) -> str:

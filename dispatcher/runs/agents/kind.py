@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Fault
+from dispatcher.core.usage import Usage
 from dispatcher.runs.folder import RunFolder
 
 ARGUMENT_LIMIT_BYTES = 120_000
@@ -21,14 +22,6 @@ class Invocation:
 
     argv: tuple[str, ...]
     stdin: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a run used, as the program itself reports it; None where it does not."""
-
-    cost_usd: float | None = None
-    tokens: int | None = None
 
 
 class AgentKind(Protocol):

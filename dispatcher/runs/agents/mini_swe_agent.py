@@ -3,13 +3,13 @@
 import re
 from typing import ClassVar
 
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Fault
+from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_status
 from dispatcher.runs.agents.kind import (
     ARGUMENT_LIMIT_BYTES,
     Invocation,
-    Usage,
     as_count,
     as_object,
     as_price,
@@ -68,8 +68,13 @@ class MiniSweAgent:
             if "trajectory_format" in event:
                 stats = as_object(as_object(event.get("info")).get("model_stats"))
                 messages = event.get("messages")
-                tokens = sum(map(_tokens, messages if isinstance(messages, list) else []))
-                return Usage(as_price(stats.get("instance_cost")) or None, tokens or None)
+                counts = [_usage_of(one) for one in (messages if isinstance(messages, list) else [])]
+                return Usage(
+                    sum(one.input_tokens for one in counts),
+                    sum(one.cached_tokens for one in counts),
+                    sum(one.output_tokens for one in counts),
+                    as_price(stats.get("instance_cost")) or None,
+                )
         return Usage()
 
     def fault(self, log: str) -> Fault | None:
@@ -84,6 +89,10 @@ def _as_task(prompt: str, folder: RunFolder) -> str:
     return f"Your task is in the file {folder.prompt}. Read all of that file first, then do exactly what it says."
 
 
-def _tokens(message: object) -> int:
+def _usage_of(message: object) -> Usage:
     response = as_object(as_object(as_object(message).get("extra")).get("response"))
-    return as_count(as_object(response.get("usage")).get("total_tokens"))
+    counts = as_object(response.get("usage"))
+    cached = as_count(as_object(counts.get("prompt_tokens_details")).get("cached_tokens"))
+    return Usage(
+        as_count(counts.get("prompt_tokens")) - cached, cached, as_count(counts.get("completion_tokens"))
+    )

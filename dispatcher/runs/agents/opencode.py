@@ -2,12 +2,12 @@
 
 from typing import ClassVar
 
+from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Fault
+from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import (
     Invocation,
-    Usage,
     as_count,
     as_object,
     as_price,
@@ -57,9 +57,16 @@ class OpenCodeAgent:
     def usage(self, log: str) -> Usage:
         """Tokens and cost of all turns; a cost of 0 is what it says of a model without a price, so it counts as unknown."""
         steps = [as_object(e.get("part")) for e in parse_event_lines(log) if e.get("type") == "step_finish"]
-        tokens = sum(_tokens(as_object(step.get("tokens"))) for step in steps)
+        counts = [as_object(step.get("tokens")) for step in steps]
+        caches = [as_object(one.get("cache")) for one in counts]
         cost = sum(as_price(step.get("cost")) or 0.0 for step in steps)
-        return Usage(cost or None, tokens or None)
+        return Usage(
+            sum(as_count(one.get("input")) for one in counts)
+            + sum(as_count(one.get("write")) for one in caches),
+            sum(as_count(one.get("read")) for one in caches),
+            sum(as_count(one.get("output")) + as_count(one.get("reasoning")) for one in counts),
+            cost or None,
+        )
 
     def fault(self, log: str) -> Fault | None:
         """The error after which no turn ended any more."""
@@ -78,15 +85,3 @@ class OpenCodeAgent:
         said = str(told.get("message") or error.get("name", "error"))
         status = as_count(told.get("statusCode"))
         return fault_of_status(self.name, status, said) if status else fault_of_text(self.name, said)
-
-
-def _tokens(counts: dict[str, object]) -> int:
-    cache = as_object(counts.get("cache"))
-    parts = (
-        counts.get("input"),
-        counts.get("output"),
-        counts.get("reasoning"),
-        cache.get("read"),
-        cache.get("write"),
-    )
-    return sum(map(as_count, parts))
