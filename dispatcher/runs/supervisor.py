@@ -125,6 +125,10 @@ class Supervisor:
     def _judge(self, now_s: float) -> None:
         """Look whether a limit is reached or a stop is asked, and send what is due."""
         self._read_stop_request()
+        if not self.because and not os.path.exists(self.order.lock_path):
+            # Nobody can find this run any more, to stop it or to hear of its end.
+            self._begin_ending("stopped", "the run's folder is gone")
+            self.pending_signals.clear()
         if not self.because:
             self._check_limits(now_s)
         if self.because and now_s >= self.next_signal_s:

@@ -1,6 +1,9 @@
 """`dispatcher run` and `once`: the loop, and what it says on the terminal."""
 
-from contextlib import closing, suppress
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 
 from dispatcher.config import Settings
 from dispatcher.core.errors import RetryLater
@@ -10,7 +13,7 @@ from dispatcher.surfaces.screen import Screen
 
 def run_daemon(parts: Parts, settings: Settings, screen: Screen) -> None:
     """Work until stopped. Raises AlreadyRunning, BadCredential; an outage at the start is waited out."""
-    with closing(parts.build_engine(settings)) as engine:
+    with _leaving_politely(), closing(parts.build_engine(settings)) as engine:
         with suppress(RetryLater):
             _try_credential(parts, settings)
         screen.show(
@@ -24,6 +27,24 @@ def run_once(parts: Parts, settings: Settings, screen: Screen) -> None:
     with screen.progress("One round ..."), closing(parts.build_engine(settings)) as engine:
         _try_credential(parts, settings)
         engine.once()
+
+
+@contextmanager
+def _leaving_politely() -> Iterator[None]:
+    """SIGTERM and SIGINT end the command with exit code 0 also while it still starts; the loop has its own way to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _try_credential(parts: Parts, settings: Settings) -> None:

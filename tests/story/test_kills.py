@@ -153,6 +153,16 @@ def test_a_polite_end_takes_less_than_two_seconds_and_leaves_the_run(building, n
     assert building.agents() == agents
 
 
+def test_a_daemon_that_is_told_to_end_while_it_still_starts_ends_politely(building):
+    lock = building.office.root / building.office.state / "lock"
+    lock.unlink(missing_ok=True)
+    daemon = building.daemon()
+    building.until(lambda: lock.exists() and lock.stat().st_size > 0)
+    daemon.send_signal(signal.SIGTERM)
+
+    assert daemon.wait(timeout=PATIENCE_S) == 0
+
+
 def test_stop_with_kill_ends_the_runs_and_counts_them_against_nobody(building):
     office = building.office
     daemon = building.daemon()

@@ -125,6 +125,7 @@ def test_a_run_whose_folder_is_gone_ends_once_and_nothing_of_it_lives_on(office)
     )
     (run,) = office.run_ids()
     mark = load_plan(folder_of(office, run)).mark
+    until(lambda: b"thinking" in folder_of(office, run).log.read_bytes())  # from here on it is silent
     office.worker(writes())
     shutil.rmtree(folder_of(office, run).path)
 
