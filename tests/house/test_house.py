@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,15 @@ def room_of(path: Path) -> str:
     return parts[0].removesuffix(".py")
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports_of(path: Path) -> list[tuple[str, bool]]:
     """Every imported module by its full name, and whether it is imported inside a function."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     inside = {
         id(node)
         for function in ast.walk(tree)
@@ -125,7 +132,7 @@ def test_only_the_machine_knows_transitions():
 def test_core_reads_no_clock_and_opens_no_file():
     wrong = []
     for path in in_room("core"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if not isinstance(node, ast.Call):
                 continue
             match node.func:
@@ -143,7 +150,7 @@ def test_nothing_is_printed_outside_the_surfaces():
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in MODULES
         if room_of(path) != "surfaces"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert wrong == []
