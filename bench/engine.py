@@ -128,7 +128,7 @@ def _summary(task: Task) -> ItemSummary:
         title=task.title,
         author=task.requester,
         state="open",
-        labels=frozenset({"bot"}),
+        labels=frozenset({"needs-human" if task.stage is Stage.BLOCKED else "bot"}),
         assignees=task.assignees,
         updated_at=task.seen_at,
     )

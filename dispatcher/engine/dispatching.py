@@ -1,5 +1,6 @@
 """Who runs next: policy's answers become dispatches, holds and limits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,6 +23,9 @@ from dispatcher.ports import RunRecord
 HOUR = timedelta(hours=1)
 _NOBODY = ItemKey(0, 0)
 
+MANY = 200
+"""From so many due tasks on they are read all at once instead of one by one."""
+
 
 class Starter:
     """Gives free slots to the tasks that wait for one, fairest first."""
@@ -35,13 +39,21 @@ class Starter:
         situation = self.situation()
         now = self._desk.clock.now()
         ready: list[Task] = []
-        for key in self._desk.agenda.take_due(now, slot_is_free=self._slot_is_free(situation, now)):
-            task = self._desk.journal.load_task(key)
+        due = self._desk.agenda.take_due(now, slot_is_free=self._slot_is_free(situation, now))
+        at_once = self._load_at_once(due)
+        for key in due:
+            task = at_once.get(key) or self._desk.journal.load_task(key)
             if task is None or self._is_orphaned(task):
                 continue
             if waiting := self._prepare(with_limits(self._desk, task), situation, now):
                 ready.append(waiting)
         self._start_batch(ready, situation, now)
+
+    def _load_at_once(self, due: Sequence[ItemKey]) -> Mapping[ItemKey, Task]:
+        """After a start every open task is due: asking the journal for each of them would hold the loop up for seconds."""
+        if len(due) < MANY:
+            return {}
+        return {task.key: task for task in self._desk.journal.load_tasks()}
 
     def _is_orphaned(self, task: Task) -> bool:
         """Whether its repository is out of reach: taken from the configuration, gone, or not to be used now."""

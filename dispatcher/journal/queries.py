@@ -63,9 +63,12 @@ def start_counting() -> sa.Executable:
     return sa.insert(changes).values(id=1, value=0)
 
 
+_COUNT_CHANGE: Final = sa.update(changes).values(value=changes.c.value + 1)
+
+
 def count_change() -> sa.Executable:
     """Tell readers that something changed."""
-    return sa.update(changes).values(value=changes.c.value + 1)
+    return _COUNT_CHANGE
 
 
 def change_count() -> _Found:
@@ -76,15 +79,33 @@ def change_count() -> _Found:
 # ---------------------------------------------------------------- tasks
 
 
-def task_of(key: ItemKey) -> _Found:
-    """Tasks by their own key or their pull request; one that is not over first, then the one that owns the key."""
-    is_pull = sa.and_(tasks.c.repo_id == key.repo_id, tasks.c.pull == key.number)
-    return (
-        sa.select(tasks.c.body)
-        .where(sa.or_(_is(tasks, key), is_pull))
-        .order_by(tasks.c.is_over, tasks.c.number != key.number, tasks.c.moved_at.desc())
-        .limit(1)
+# Asked for every task in every tick: building the statement anew would cost more than running it.
+_REPO, _NUMBER = sa.bindparam("of_repo", type_=sa.Integer), sa.bindparam("of_number", type_=sa.Integer)
+_TASK_OF: Final = (
+    sa.select(tasks.c.body)
+    .where(
+        sa.or_(
+            sa.and_(tasks.c.repo_id == _REPO, tasks.c.number == _NUMBER),
+            sa.and_(tasks.c.repo_id == _REPO, tasks.c.pull == _NUMBER),
+        )
     )
+    .order_by(tasks.c.is_over, tasks.c.number != _NUMBER, tasks.c.moved_at.desc())
+    .limit(1)
+)
+_CHANGE_TASK: Final = sa.update(tasks).where(tasks.c.repo_id == _REPO, tasks.c.number == _NUMBER)
+
+
+def task_of() -> _Found:
+    """Tasks by their own key or their pull request; one that is not over first, then the one that owns the key.
+
+    To be run with `of(key)`.
+    """
+    return _TASK_OF
+
+
+def of(key: ItemKey) -> Row:
+    """What `task_of` and `change_task` are run with."""
+    return {"of_repo": key.repo_id, "of_number": key.number}
 
 
 def open_tasks() -> _Found:
@@ -129,9 +150,9 @@ def task_row(task: Task) -> dict[str, Any]:
     }
 
 
-def change_task(key: ItemKey, row: Row) -> Update:
-    """Overwrite a task that is there."""
-    return sa.update(tasks).where(_is(tasks, key)).values(**row)
+def change_task() -> Update:
+    """Overwrite a task that is there; to be run with `of(key)` and the row, whose names say what is overwritten."""
+    return _CHANGE_TASK
 
 
 def insert_task(task: Task, moved_at: datetime) -> sa.Executable:

@@ -90,7 +90,7 @@ class SqlJournal:
     def load_task(self, key: ItemKey) -> Task | None:
         """The task that began with this item, or whose pull request it is; one that is not over comes first."""
         with self._reading() as connection:
-            body = connection.execute(queries.task_of(key)).scalar()
+            body = connection.execute(queries.task_of(), queries.of(key)).scalar()
             return None if body is None else codec.parse_task(str(body))
 
     def load_tasks(self, *, with_over: bool = False) -> tuple[Task, ...]:
@@ -326,8 +326,8 @@ def _heard_among(connection: sa.Connection, task: ItemKey, versions: Sequence[st
 
 def _store_task(connection: sa.Connection, task: Task, at: datetime, *, has_moved: bool) -> None:
     row = queries.task_row(task)
-    change = queries.change_task(task.key, {**row, "moved_at": at} if has_moved else row)
-    if connection.execute(change).rowcount == 0:
+    moved = {"moved_at": at} if has_moved else {}
+    if connection.execute(queries.change_task(), {**queries.of(task.key), **row, **moved}).rowcount == 0:
         connection.execute(queries.insert_task(task, at))
 
 

@@ -214,11 +214,11 @@ def test_queries_are_understood_by_postgresql():
     """All but one: the insert that skips known keys comes from the module for SQLite alone."""
     task, key = a_task(), a_task().key
     statements = [
-        queries.task_of(key),
+        queries.task_of(),
         queries.open_tasks(),
         queries.due_tasks(NOON, queries.DISPATCHERS_TURN),
         queries.tasks_by_stage(),
-        queries.change_task(key, queries.task_row(task)),
+        queries.change_task().values(**queries.task_row(task)),
         queries.insert_task(task, NOON),
         queries.insert_decision(decided(task)),
         queries.pending_effects(),

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -128,9 +129,7 @@ class Office:
 
     @property
     def settings(self) -> Settings:
-        script = self.root / "script.json"
-        script.write_text(json.dumps(self.script))
-        argv = (self.program, "-I", scripted_agent.__file__, str(script))
+        argv = (self.program, "-I", scripted_agent.__file__, str(self._save_script()))
         names = {role: self.agent_of.get(role, "scripted") for role in ("worker", "reviewer", "responder")}
         roles = tuple((role, (name,)) for role, name in names.items())
         repos = tuple(
@@ -198,7 +197,16 @@ class Office:
 
     def _write_script(self, **roles: list[Steps]) -> None:
         self.script |= roles
-        (self.root / "script.json").write_text(json.dumps(self.script))
+        self._save_script()
+
+    def _save_script(self) -> Path:
+        """Where the agents read what they do. They may read at any moment: the file is whole, and new only when it says something new."""
+        file, text = self.root / "script.json", json.dumps(self.script)
+        if not file.exists() or file.read_text() != text:
+            draft = self.root / f"script-{threading.get_ident()}.json"
+            draft.write_text(text)
+            draft.replace(file)
+        return file
 
     def sweeps_once(self) -> None:
         """One sweep, while agents are still at work."""
