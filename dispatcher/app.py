@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
-from dispatcher.core.rules import LabelNames
+from dispatcher.core.rules import HarvestLimits, LabelNames
 from dispatcher.engine.desk import Desk, EngineSettings
 from dispatcher.engine.house import House
 from dispatcher.engine.housekeeping import Housekeeper
@@ -84,7 +84,8 @@ def _forge(settings: Settings, journal: Cursors, clock: Clock, token: Secret) ->
 def open_house(settings: Settings, journal: SqlJournal) -> House:
     """What lies in these settings' state folder, for housekeeping. Needs no token."""
     identity = Identity("dispatcher", "dispatcher@localhost")
-    attic = GitAttic(settings.git_dir, Surroundings(identity=identity))
+    pack_bytes = max((repo.harvest.pack_bytes for repo in settings.repos), default=HarvestLimits().pack_bytes)
+    attic = GitAttic(settings.git_dir, Surroundings(identity=identity, pack_bytes=pack_bytes))
     return House(journal, StoredFolders(settings.runs_dir), attic, settings.bundles_dir)
 
 

@@ -4,7 +4,6 @@
 `at=2026-03-01T12:00:00.123Z level=info room=dispatcher.engine.loop msg="run started" run=r-17`.
 """
 
-import base64
 import json
 import logging
 import os
@@ -18,12 +17,11 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final, TextIO
-from urllib.parse import quote
 
-from dispatcher.core.tokens import MASK, hide_tokens
+from dispatcher.core.secrecy import know_secrets
+from dispatcher.core.tokens import MASK
 
-SHORTEST_SECRET: Final = 6
-"""Characters. A shorter literal would be found in the middle of ordinary words."""
+__all__ = ["MASK", "LineFormatter", "LogRules", "Redactor", "logging_to"]
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 _BARE: Final = re.compile(r"[\w.:/#@+\-]+", re.ASCII)
@@ -34,30 +32,25 @@ _UNPRINTABLE: Final = re.compile(
 
 
 class Redactor(logging.Filter):
-    """Masks secrets: literal ones that it was told, and whatever has the shape of a token.
+    """Masks secrets (see `core.secrecy`): those that it was told, and whatever has the shape of a token.
 
     As a filter it cleans a record in place, so that every handler after it sees the clean one.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._known: frozenset[str] = frozenset()
-        self._literal: re.Pattern[str] | None = None
+        self._values: frozenset[str] = frozenset()
+        self._secrets = know_secrets(())
         self.learn(*secrets)
 
     def learn(self, *secrets: str) -> None:
-        """Mask these too, from now on, also in the spellings of addresses and of git's basic authentication."""
-        self._known |= {spelling for secret in secrets for spelling in _spellings(secret)}
-        if self._known:
-            # The longest first: one secret may begin like another.
-            ordered = sorted(self._known, key=lambda known: (-len(known), known))
-            self._literal = re.compile("|".join(map(re.escape, ordered)))
+        """Mask these too, from now on, in whatever way they are spelled."""
+        self._values |= frozenset(secrets)
+        self._secrets = know_secrets(self._values)
 
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `[secret]`."""
-        if self._literal is not None:
-            text = self._literal.sub(MASK, text)
-        return hide_tokens(text)
+        return self._secrets.redact(text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Clean message, arguments, added values and traceback; never drops a record."""
@@ -68,16 +61,6 @@ class Redactor(logging.Filter):
         for name, value in _added(record):
             setattr(record, name, self.redact(str(value)))
         return True
-
-
-def _spellings(secret: str) -> Iterator[str]:
-    secret = secret.strip()
-    if len(secret) < SHORTEST_SECRET:
-        return
-    yield secret
-    yield quote(secret, safe="")
-    for user in ("x-access-token", "git", ""):
-        yield base64.b64encode(f"{user}:{secret}".encode()).decode()
 
 
 def _message(record: logging.LogRecord) -> str:

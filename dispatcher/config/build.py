@@ -13,6 +13,7 @@ from dispatcher.config.shape import (
     AgentsTable,
     AgentTable,
     FileShape,
+    HarvestTable,
     HousekeepingTable,
     LabelsTable,
     LimitsTable,
@@ -25,6 +26,7 @@ from dispatcher.core.rules import (
     AGENT_KINDS,
     AgentConfig,
     Caps,
+    HarvestLimits,
     LabelNames,
     Limits,
     PromptDelivery,
@@ -100,6 +102,8 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         check=() if table.check == ["off"] else tuple(table.check),
         check_is_off=table.check == ["off"],
         protected_paths=tuple(table.protected_paths),
+        ci_paths=tuple(table.ci_paths),
+        harvest=_build_harvest(overlay(shape.harvest, table.harvest)),
         trigger_regex=table.trigger_regex,
         agents=tuple((role, tuple(names)) for role, names in _roles(roles)),
         labels=_build_labels(overlay(shape.labels, table.labels)),
@@ -149,6 +153,16 @@ def _build_limits(table: LimitsTable) -> Limits:
         same_check_failures=table.same_check_failures,
         ci_wait_s=table.ci_wait_minutes * 60,
         claim_expiry_s=table.claim_expiry_minutes * 60,
+    )
+
+
+def _build_harvest(table: HarvestTable) -> HarvestLimits:
+    return HarvestLimits(
+        commits=table.commits,
+        files=table.files,
+        file_bytes=table.file_kilobytes * 1_000,
+        total_bytes=table.total_kilobytes * 1_000,
+        pack_bytes=table.pack_kilobytes * 1_000,
     )
 
 

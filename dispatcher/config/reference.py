@@ -34,15 +34,16 @@ is wrong at once. A running dispatcher takes a good edit over by itself; after a
 says so in `dispatcher status`.
 
 A lone `[repo]` table, `repo = "owner/name"` at the top, and `repo = "owner/name"` inside a table are short for `[repo.<id>]`
-with `owner` and `name`. `[repo.<id>.agents]`, `[repo.<id>.limits]` and `[repo.<id>.labels]` have the keys of `[agents]`,
-`[limits]` and `[labels]`; only the keys that are written there differ for that repository.
+with `owner` and `name`. `[repo.<id>.agents]`, `[repo.<id>.limits]`, `[repo.<id>.harvest]` and `[repo.<id>.labels]` have the
+keys of `[agents]`, `[limits]`, `[harvest]` and `[labels]`; only the keys that are written there differ for that repository.
 """
 _EXAMPLE_HEAD = """\
 # The configuration of the dispatcher. Every key stands here with its default: write down only what differs.
 # Units are part of the names. `dispatcher config check` reads the file and says everything that is wrong at once.
 """
 _EXAMPLE_TAIL = """\
-# What differs for this repository alone stands in tables of its own, with the keys of [agents], [limits], [labels]:
+# What differs for this repository alone stands in tables of its own, with the keys of [agents], [limits],
+# [harvest], [labels]:
 # [repo.shop.agents]
 # reviewer = ["codex", "claude"]
 # [repo.shop.limits]
@@ -109,6 +110,7 @@ def _shown_repos(loaded: Loaded) -> dict[str, object]:
             update={
                 "agents": overlay(shape.agents, table.agents),
                 "limits": overlay(shape.limits, table.limits),
+                "harvest": overlay(shape.harvest, table.harvest),
                 "labels": overlay(shape.labels, table.labels),
             }
         ).model_dump()

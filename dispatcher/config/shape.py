@@ -26,10 +26,10 @@ from dispatcher.config.fields import (
     refuse,
 )
 from dispatcher.core.housekeeping import DAY_S, KeepRules
-from dispatcher.core.rules import AGENT_KINDS, Caps, LabelNames, Limits
+from dispatcher.core.rules import AGENT_KINDS, CI_PATHS, Caps, HarvestLimits, LabelNames, Limits
 
 _LIMITS, _CAPS, _LABELS = Limits(), Caps(), LabelNames()
-_KEEP = KeepRules()
+_KEEP, _HARVEST = KeepRules(), HarvestLimits()
 _COLOURS = dict(_LABELS.colours)
 RoleName = Literal["worker", "reviewer", "responder"]
 
@@ -120,6 +120,21 @@ class LimitsTable(Table):
     )
     claim_expiry_minutes: Count = Field(
         _LIMITS.claim_expiry_s // 60, description="How long a claim of another instance counts, in minutes."
+    )
+
+
+class HarvestTable(Table):
+    """How much one run may add to a branch; what is more is not published, and a person is asked."""
+
+    commits: Count = Field(_HARVEST.commits, description="Commits.")
+    files: Count = Field(_HARVEST.files, description="Files that are changed.")
+    file_kilobytes: Count = Field(_HARVEST.file_bytes // 1_000, description="Size of one file, in kilobytes.")
+    total_kilobytes: Count = Field(
+        _HARVEST.total_bytes // 1_000, description="Size of all files together, in kilobytes."
+    )
+    pack_kilobytes: Count = Field(
+        _HARVEST.pack_bytes // 1_000,
+        description="Size of what git takes over, compressed, in kilobytes; above it reading stops at once.",
     )
 
 
@@ -226,12 +241,17 @@ class RepoTable(Table):
     protected_paths: Globs = Field(
         [".github/workflows/**"], description="Files that agents may not change (globs; ** crosses folders)."
     )
+    ci_paths: Globs = Field(
+        list(CI_PATHS),
+        description="Where machines with secrets start programs: a new executable there is refused; [] allows it.",
+    )
     trigger_regex: Regex = Field(
         "", description='Comments that match count as a mention; "" means that only mentions do.'
     )
     live_runs: Count = Field(_CAPS.live_runs, description="Live runs at once in this repository.")
     agents: AgentsTable = Field(AgentsTable(), description="Agents of this repository.")
     limits: LimitsTable = Field(LimitsTable(), description="Limits of this repository.")
+    harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add here.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels of this repository.")
 
 
@@ -250,6 +270,7 @@ class FileShape(Table):
     paths: PathsTable = Field(PathsTable(), description="Paths.")
     caps: CapsTable = Field(CapsTable(), description="Caps over all repositories.")
     limits: LimitsTable = Field(LimitsTable(), description="Limits of every task.")
+    harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add.")
     housekeeping: HousekeepingTable = Field(HousekeepingTable(), description="Housekeeping.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels.")
     agents: AgentsTable = Field(AgentsTable(), description="Agents by role.")

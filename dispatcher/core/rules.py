@@ -52,6 +52,32 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class HarvestLimits:
+    """How much one run may add. Sizes in bytes of file content; `pack_bytes` is the limit while it is taken over."""
+
+    commits: int = 250
+    files: int = 3000
+    file_bytes: int = 10_000_000
+    total_bytes: int = 50_000_000
+    pack_bytes: int = 200_000_000
+
+
+CI_PATHS = (
+    ".github/**",
+    ".gitlab/**",
+    ".circleci/**",
+    ".buildkite/**",
+    ".forgejo/**",
+    ".gitea/**",
+    ".githooks/**",
+    ".husky/**",
+    ".ci/**",
+    "ci/**",
+)
+"""Folders whose programs are started by machines that hold secrets."""
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
     """What may run at once and how fast; the same shape for the whole and for one repository."""
 
@@ -110,6 +136,8 @@ class RepoRules:
     check: tuple[str, ...] = ()
     check_is_off: bool = False
     protected_paths: tuple[str, ...] = (".github/workflows/**",)
+    ci_paths: tuple[str, ...] = CI_PATHS
+    harvest: HarvestLimits = field(default_factory=HarvestLimits)
     trigger_regex: str = ""
     agents: tuple[tuple[str, tuple[str, ...]], ...] = ()
     labels: LabelNames = field(default_factory=LabelNames)

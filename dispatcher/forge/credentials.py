@@ -1,9 +1,7 @@
 """The token: where it comes from, and how it stays out of everything that is printed or stored."""
 
-import base64
 import hashlib
 import os
-import re
 import stat
 import subprocess
 from collections.abc import Callable, Mapping
@@ -11,15 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dispatcher.core.errors import BadCredential
+from dispatcher.core.secrecy import know_secrets
 
 ENVIRONMENT_NAMES = ("DISPATCHER_GITHUB_TOKEN", "GITHUB_TOKEN")
 """Environment variables that may hold the token; the first one that is set wins."""
 
-_SHAPES = re.compile(
-    r"\b(?:gh[pousr]_[A-Za-z0-9_]{16,}|github_pat_[A-Za-z0-9_]{16,})"
-    r"|(?i:(?<=authorization: token )|(?<=authorization: bearer )|(?<=authorization: basic ))[A-Za-z0-9+/=._~-]{8,}"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
-)
 _HIDDEN = "[hidden]"
 _GH_TIMEOUT_S = 10
 
@@ -61,15 +55,8 @@ class Secret:
 
 
 def redact(text: str, *secrets: Secret) -> str:
-    """The text with every known secret (plain and base64) and everything shaped like a GitHub token taken out."""
-    for secret in secrets:
-        plain = secret.reveal()
-        if not plain:
-            continue
-        text = text.replace(plain, _HIDDEN)
-        for user in ("x-access-token:", ""):
-            text = text.replace(base64.b64encode(f"{user}{plain}".encode()).decode(), _HIDDEN)
-    return _SHAPES.sub(_HIDDEN, text)
+    """The text with these secrets, and everything that has the shape of one, taken out."""
+    return know_secrets(secret.reveal() for secret in secrets).redact(text)
 
 
 @dataclass(frozen=True, slots=True)

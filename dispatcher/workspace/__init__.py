@@ -1,6 +1,5 @@
 """git: mirrors, checkouts, harvest, checks, pushes."""
 
-from dispatcher.workspace.gates import GateLimits
 from dispatcher.workspace.git import Identity
 from dispatcher.workspace.sandbox import Confinement, Reach, Unconfined
 from dispatcher.workspace.surroundings import Surroundings
@@ -9,7 +8,6 @@ from dispatcher.workspace.workspaces import RULES_PATH, GitWorkspaces
 __all__ = [
     "RULES_PATH",
     "Confinement",
-    "GateLimits",
     "GitWorkspaces",
     "Identity",
     "Reach",

@@ -83,7 +83,7 @@ class GitAttic:
             yield place
 
     def _take(self, store: Store, checkout: Path, commit: str, place: Path) -> None:
-        limits = (self._with.limits.pack_bytes, self._with.confinement)
+        limits = (self._with.pack_bytes, self._with.confinement)
         with staged(self._git, store, self._scratch, (checkout, commit), limits) as staging:
             self._git.output(
                 place, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no",

@@ -6,27 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dispatcher.core.rules import RepoRules
+from dispatcher.core.secrecy import know_secrets
 from dispatcher.workspace import changes
 from dispatcher.workspace.changes import Change, Commit
 from dispatcher.workspace.git import Git
 from dispatcher.workspace.paths import is_protected, shadows_protected
 from dispatcher.workspace.process import Call
 from dispatcher.workspace.redact import printable
-from dispatcher.workspace.secret_scan import PRIVATE_KEY, Suspicion, scan
+from dispatcher.workspace.secret_scan import PRIVATE_KEY, Suspicion, describe, scan, scan_text
 
 _SHOWN: Final = 20
 _LONGEST_LINK: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class GateLimits:
-    """How much one run may add. Sizes in bytes of file content; `pack_bytes` is the limit while it is taken over."""
-
-    commits: int = 250
-    files: int = 3000
-    file_bytes: int = 10_000_000
-    total_bytes: int = 50_000_000
-    pack_bytes: int = 200_000_000
+_EXECUTABLE: Final = "100755"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +29,7 @@ class Offer:
     head: str
     base: str
     expected: str
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +37,27 @@ class Judge:
     """The gates with their settings. `secrets` gives the values that this machine holds."""
 
     git: Git
-    limits: GateLimits
-    protected_paths: tuple[str, ...]
+    rules: RepoRules
     secrets: Callable[[], tuple[str, ...]]
 
     def refusals(self, offer: Offer, commits: tuple[Commit, ...]) -> tuple[str, ...]:
         """Everything that speaks against publishing these commits; empty when nothing does."""
         rewritten = tuple(self._history(offer))
-        if rewritten or len(commits) > self.limits.commits:
-            return rewritten or (
-                f"{len(commits)} commits, but at most {self.limits.commits} may be added at once",
-            )
+        most = self.rules.harvest.commits
+        if rewritten or len(commits) > most:
+            return rewritten or (f"{len(commits)} commits, but at most {most} may be added at once",)
         changed = changes.list_changes(self.git, offer.place, commits)
-        found = (*self._protected(offer, changed), *self._links(offer, changed), *self._sizes(offer, changed))
+        found = (
+            *self._protected(offer, changed),
+            *self._links(offer, changed),
+            *self._executables(changed),
+            *self._sizes(offer, changed),
+        )
         # Patches of oversized content are not worth reading: it is refused already.
         found = found or tuple(self._secrets(offer, commits))
-        return _shortened(tuple(dict.fromkeys(printable(one).replace("\n", " ") for one in found)))
+        # The name of a file can be a secret.
+        shown = (know_secrets(self.secrets()).redact(printable(one)).replace("\n", " ") for one in found)
+        return _shortened(tuple(dict.fromkeys(shown)))
 
     def _history(self, offer: Offer) -> Iterator[str]:
         git, place = self.git, offer.place
@@ -70,14 +68,16 @@ class Judge:
 
     def _protected(self, offer: Offer, changed: tuple[Change, ...]) -> Iterator[str]:
         for change in changed:
-            if is_protected(change.path, self.protected_paths):
+            if is_protected(change.path, self.rules.protected_paths):
                 yield f"{change.path} is protected (commit {change.commit[:12]} changes it)"
         # A merge can take back what the base has without changing a file that differs from all its parents.
         root = changes.merge_base(self.git, offer.place, offer.base, offer.head)
         total = changes.list_total(self.git, offer.place, root, offer.head)
         named = {change.path for change in changed}
         ours = [
-            one for one in total if one.path not in named and is_protected(one.path, self.protected_paths)
+            one
+            for one in total
+            if one.path not in named and is_protected(one.path, self.rules.protected_paths)
         ]
         if ours and offer.expected:
             moved = {
@@ -97,7 +97,7 @@ class Judge:
                 yield from self._symlink(offer, change)
 
     def _symlink(self, offer: Offer, change: Change) -> Iterator[str]:
-        if shadows_protected(change.path, self.protected_paths):
+        if shadows_protected(change.path, self.rules.protected_paths):
             yield f"{change.path} is a link where a protected folder belongs"
         size = changes.read_sizes(self.git, offer.place, frozenset({change.blob})).get(change.blob, 0)
         target = changes.read_blob(self.git, offer.place, change.blob) if size <= _LONGEST_LINK else "/"
@@ -106,8 +106,14 @@ class Judge:
         if target.startswith("/") or parts[0] == ".." or ".git" in (part.lower() for part in parts):
             yield f"{change.path} is a link that leaves the repository"
 
+    def _executables(self, changed: tuple[Change, ...]) -> Iterator[str]:
+        for change in changed:
+            is_new = change.mode == _EXECUTABLE and change.old_mode != _EXECUTABLE
+            if is_new and is_protected(change.path, self.rules.ci_paths):
+                yield f"{change.path} is a new executable in a folder of CI (commit {change.commit[:12]})"
+
     def _sizes(self, offer: Offer, changed: tuple[Change, ...]) -> Iterator[str]:
-        limits = self.limits
+        limits = self.rules.harvest
         paths = {change.path for change in changed}
         if len(paths) > limits.files:
             yield f"{len(paths)} files changed, but at most {limits.files} may be"
@@ -122,11 +128,12 @@ class Judge:
             yield f"{sum(sizes.values()):,} bytes added, but at most {limits.total_bytes:,} may be"
 
     def _secrets(self, offer: Offer, commits: tuple[Commit, ...]) -> Iterator[str]:
+        for one in scan_text("the branch's name", offer.branch, self.secrets()):
+            yield describe(one)
         patches = changes.read_patches(self.git, offer.place, commits)
         for one in scan(patches, self.secrets()):
             if not self._is_public_already(offer, one):
-                where = one.path or "the commit message"
-                yield f"{where} holds what looks like a secret: {one.kind} (commit {one.commit[:12]})"
+                yield f"{describe(one)} (commit {one.commit[:12]})"
 
     def _is_public_already(self, offer: Offer, one: Suspicion) -> bool:
         if one.kind == PRIVATE_KEY:  # only its first line is known, and that is the same for all of them

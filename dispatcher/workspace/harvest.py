@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.core.errors import ClaimLost
+from dispatcher.core.rules import RepoRules
 from dispatcher.workspace import changes
 from dispatcher.workspace.changes import Commit
 from dispatcher.workspace.checkout import alternates_of
@@ -27,8 +28,8 @@ class Yield:
     branch: str
     start: str
     base_head: str
+    rules: RepoRules
     expected: str = ""
-    protected_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Harvester:
         return ""
 
     def _took(self, store: Store, wanted: Yield, commit: str) -> bool:
-        limits = (self.surroundings.limits.pack_bytes, self.surroundings.confinement)
+        limits = (wanted.rules.harvest.pack_bytes, self.surroundings.confinement)
         try:
             with staged(self.git, store, self.scratch, (wanted.checkout, commit), limits) as staging:
                 if is_new := self._is_new(staging, wanted):
@@ -69,8 +70,9 @@ class Harvester:
         commits = changes.list_commits(git, staging.path, staging.commit, known)
         if not commits:
             return False
-        offer = Offer(staging.path, staging.commit, wanted.base_head, wanted.expected)
-        if refusals := self._judge(git, wanted).refusals(offer, commits):
+        offer = Offer(staging.path, staging.commit, wanted.base_head, wanted.expected, wanted.branch)
+        judge = Judge(git, wanted.rules, self.surroundings.held_secrets)
+        if refusals := judge.refusals(offer, commits):
             raise Refused(*refusals)
         return self._changes_something(git, staging, wanted, commits)
 
@@ -89,7 +91,3 @@ class Harvester:
         if any(len(commit.parents) > 1 for commit in commits):
             return True
         return bool(changes.list_total(git, staging.path, wanted.start or wanted.base_head, staging.commit))
-
-    def _judge(self, git: Git, wanted: Yield) -> Judge:
-        with_us = self.surroundings
-        return Judge(git, with_us.limits, wanted.protected_paths, with_us.held_secrets)

@@ -1,15 +1,14 @@
 """Text from outside programs, made fit for logs and comments: no secrets, no control characters."""
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable
 from typing import Final
 
-_HIDDEN: Final = "[hidden]"
-_SHORTEST_SECRET: Final = 8
+from dispatcher.core.secrecy import know_secrets
 
-_AUTHORISATION: Final = re.compile(r"(authorization:\s*\w+\s+)\S+", re.IGNORECASE)
-_USER_IN_URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+SHORTEST_SECRET: Final = 8
+"""Characters. Here a secret that is an ordinary word would stop a task, so a shorter one is not looked for."""
+
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
@@ -17,21 +16,8 @@ _CONTROL: Final = re.compile(
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without these secrets (also as git sends them), credentials in addresses, and control characters."""
-    for secret in worth_hiding(secrets):
-        text = text.replace(secret, _HIDDEN).replace(as_basic(secret), _HIDDEN)
-    text = _AUTHORISATION.sub(rf"\g<1>{_HIDDEN}", text)
-    return printable(_USER_IN_URL.sub(rf"\g<1>{_HIDDEN}@", text))
-
-
-def worth_hiding(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The secrets long enough not to be ordinary words, longest first."""
-    return tuple(sorted({one for one in secrets if len(one) >= _SHORTEST_SECRET}, key=len, reverse=True))
-
-
-def as_basic(token: str) -> str:
-    """The token as git's Authorization header carries it."""
-    return b64encode(f"x-access-token:{token}".encode()).decode()
+    """The text without these secrets, whatever has the shape of one, and control characters."""
+    return printable(know_secrets(secrets, SHORTEST_SECRET).redact(text))
 
 
 def printable(text: str) -> str:

@@ -22,7 +22,8 @@ from detect_secrets.plugins.stripe import StripeDetector
 from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
 from detect_secrets.plugins.twilio import TwilioKeyDetector
 
-from dispatcher.workspace.redact import as_basic, worth_hiding
+from dispatcher.core.secrecy import know_secrets
+from dispatcher.workspace.redact import SHORTEST_SECRET
 
 # Detectors of a fixed token shape only. Entropy, keyword and basic-auth detectors cry wolf on ordinary code.
 _DETECTORS: Final = (
@@ -45,44 +46,79 @@ _MORE_SHAPES: Final = (
 )
 
 PRIVATE_KEY: Final = "Private Key"
+HELD: Final = "a secret of this machine"
 _DOCUMENTATION: Final = "EXAMPLE"  # how AWS marks the keys of its own manuals
 _PAGE: Final = 100_000
-_HUNK: Final = re.compile(r"^(@@+) ")
+_HUNK: Final = re.compile(r"^(@@+) (?:-\d+(?:,\d+)? )+\+(\d+)")
 _COMMIT: Final = re.compile(r"^commit ([0-9a-f]{40,64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A secret that a commit would publish. `value` is for comparing only and never shown."""
+    """A secret that would be published. `line` counts from 1 (0: a name, no line); `value` is never shown."""
 
     kind: str
     path: str
     commit: str
     value: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AddedLine:
-    """One line that leaves the machine with a commit; `path` is empty for the commit message."""
+    """One line that leaves the machine; `path` is empty for the commit message, `number` 0 for a file's name."""
 
     commit: str
     path: str
     text: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Neighbouring lines of one file, and the number that each has there."""
+
+    commit: str
+    path: str
+    text: str
+    numbers: tuple[int, ...]
+
+    def line_at(self, offset: int) -> int:
+        """The number of the line in which this character stands."""
+        return self.numbers[self.text.count("\n", 0, offset)]
+
+
+def describe(one: Suspicion) -> str:
+    """Where it is and what it looks like, without the value (a file's name may hold it: redact the whole)."""
+    where = (f"{one.path}:{one.line}" if one.line else one.path) if one.path else "the commit message"
+    return f"{where} holds what looks like a secret: {one.kind}"
 
 
 def scan(patches: str, held: Iterable[str]) -> tuple[Suspicion, ...]:
     """Look through patches (`diff-tree --cc -U0 --pretty=raw`) for token shapes and for the held secrets."""
-    literal = [form for secret in worth_hiding(held) for form in (secret, as_basic(secret))]
+    return _scan_lines(added_lines(patches), held)
+
+
+def scan_text(where: str, text: str, held: Iterable[str]) -> tuple[Suspicion, ...]:
+    """Look through a text that is not in a file; `where` names it. A text of one line has no line numbers."""
+    first = 1 if "\n" in text else 0
+    lines = (AddedLine("", where, line, number) for number, line in enumerate(text.split("\n"), first))
+    return _scan_lines(lines, held)
+
+
+def _scan_lines(lines: Iterable[AddedLine], held: Iterable[str]) -> tuple[Suspicion, ...]:
+    literal = know_secrets(held, SHORTEST_SECRET).spellings
     found: dict[tuple[str, str, str], Suspicion] = {}
-    for piece in _pieces(added_lines(patches)):
-        for kind, value in _look(piece.text.replace("\0", ""), literal):
-            found.setdefault((kind, piece.path, value), Suspicion(kind, piece.path, piece.commit, value))
+    for page in _pages(lines):
+        for kind, value, at in _look(page.text, literal):
+            suspicion = Suspicion(kind, page.path, page.commit, value, page.line_at(at))
+            found.setdefault((kind, page.path, value), suspicion)
     return tuple(found.values())
 
 
 def added_lines(patches: str) -> Iterator[AddedLine]:
     """The added lines, file headers (a path can be a secret too) and commit messages of the patches."""
-    commit, path, columns = "", "", 1
+    commit, path, columns, number = "", "", 1, 0
     for line in patches.split("\n"):
         if started := _COMMIT.match(line):
             commit, path, columns = started.group(1), "", 1
@@ -90,40 +126,46 @@ def added_lines(patches: str) -> Iterator[AddedLine]:
             path, columns = line.rpartition(" b/")[2] if " b/" in line else line.rpartition(" ")[2], 1
             yield AddedLine(commit, path, line)
         elif hunk := _HUNK.match(line):
-            columns = len(hunk.group(1)) - 1
-        elif "+" in line[:columns] and "-" not in line[:columns]:
-            yield AddedLine(commit, path, line[columns:])
+            columns, number = len(hunk[1]) - 1, int(hunk[2])
+        elif path and "-" not in line[:columns]:
+            if "+" in line[:columns]:
+                yield AddedLine(commit, path, line[columns:], number)
+            number += 1
         elif not path:
             yield AddedLine(commit, "", line)
 
 
-def _pieces(lines: Iterable[AddedLine]) -> Iterator[AddedLine]:
+def _pages(lines: Iterable[AddedLine]) -> Iterator[_Page]:
     """The lines of one file together: a pattern that runs once over a page costs less than once per line."""
     for (commit, path), group in groupby(lines, key=lambda line: (line.commit, line.path)):
-        page: list[str] = []
+        page: list[AddedLine] = []
         size = 0
         for line in group:
-            page.append(line.text)
+            page.append(line)
             size += len(line.text)
             if size > _PAGE:
-                yield AddedLine(commit, path, "\n".join(page))
+                yield _join(commit, path, page)
                 page, size = [], 0
-        yield AddedLine(commit, path, "\n".join(page))
+        if page:
+            yield _join(commit, path, page)
 
 
-def _look(text: str, literal: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _join(commit: str, path: str, page: Sequence[AddedLine]) -> _Page:
+    # NUL is left out: text in UTF-16 is text.
+    text = "\n".join(line.text for line in page).replace("\0", "")
+    return _Page(commit, path, text, tuple(line.number for line in page))
+
+
+def _look(text: str, literal: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """What was found, its value, and where it begins."""
     for secret in literal:
-        if secret in text:
-            yield "a secret of this machine", secret
-    for kind, value in _token_shapes(text):
-        if _DOCUMENTATION not in value:
-            yield kind, value
-
-
-def _token_shapes(text: str) -> Iterator[tuple[str, str]]:
+        if (at := text.find(secret)) >= 0:
+            yield HELD, secret, at
+            break  # the longest spelling says it
     for kind, pattern in _shapes():
         for match in pattern.finditer(text):
-            yield kind, match.group(0)
+            if _DOCUMENTATION not in match[0]:
+                yield kind, match[0], match.start()
 
 
 @cache

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from dispatcher.core.rules import HarvestLimits
 from dispatcher.workspace.detect import Machine
-from dispatcher.workspace.gates import GateLimits
 from dispatcher.workspace.git import Identity
 from dispatcher.workspace.sandbox import Confinement, Unconfined
 
@@ -33,13 +33,14 @@ class Surroundings:
     """Who we are, what we may use, what must stay secret.
 
     `token` is asked for each time that the forge is talked to; None means anonymous. `secrets` gives every value
-    that must never leave the machine. `check_env` are further variables for checks.
+    that must never leave the machine. `pack_bytes` is how much is read of a checkout whose repository may not be watched
+    any more. `check_env` are further variables for checks.
     """
 
     identity: Identity
     token: Callable[[], str] | None = None
     secrets: Callable[[], Sequence[str]] = tuple
-    limits: GateLimits = field(default_factory=GateLimits)
+    pack_bytes: int = HarvestLimits().pack_bytes
     confinement: Confinement = field(default_factory=Unconfined)
     check_env: tuple[tuple[str, str], ...] = ()
     machine: Machine = field(default_factory=lambda: Machine(docker_works=docker_answers))

@@ -106,8 +106,7 @@ class GitWorkspaces:
         base_head = store.base_head(order.base)
         if order.expected:
             store.ensure(order.expected)
-        protected = order.repo.rules.protected_paths
-        wanted = Yield(order.checkout, order.branch, order.start, base_head, order.expected, protected)
+        wanted = Yield(order.checkout, order.branch, order.start, base_head, order.repo.rules, order.expected)
         try:
             commit = self._harvester.take(store, wanted)
         except Refused as refused:
@@ -145,7 +144,7 @@ class GitWorkspaces:
         store = self._ready(repo)
         record = self._record(checkout)
         start = record.read_text() if record.exists() else ""
-        wanted = Yield(checkout, "", start, store.base_head(base), "", repo.rules.protected_paths)
+        wanted = Yield(checkout, "", start, store.base_head(base), repo.rules)
         try:
             commit = self._harvester.take(store, wanted)
         except Refused as refused:

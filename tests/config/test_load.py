@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.config import find_config, load_settings
 from dispatcher.core.errors import BadConfig
-from dispatcher.core.rules import LabelNames, Limits, PromptDelivery
+from dispatcher.core.rules import CI_PATHS, HarvestLimits, LabelNames, Limits, PromptDelivery
 
 
 @pytest.fixture
@@ -32,6 +32,26 @@ def test_one_repository_is_enough_and_the_rest_is_the_specification(load):
     assert shop.protected_paths == (".github/workflows/**",)
     assert shop.agent_for("worker") == shop.agent_for("reviewer") == shop.agent_for("responder") == "claude"
     assert settings.agents["claude"].kind == "claude"
+
+
+def test_what_a_run_may_add_is_set_for_all_and_for_one_repository(load):
+    shop, till = load(
+        """
+        [harvest]
+        commits = 20
+        file_kilobytes = 300
+        [repo.shop]
+        repo = "acme/shop"
+        [repo.shop.harvest]
+        files = 7
+        [repo.till]
+        repo = "acme/till"
+        ci_paths = []
+        """
+    ).repos
+    assert (shop.harvest.commits, shop.harvest.files, shop.harvest.file_bytes) == (20, 7, 300_000)
+    assert till.harvest.files == HarvestLimits().files
+    assert (shop.ci_paths, till.ci_paths) == (CI_PATHS, ())
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_secret_is_not_pickled():
 )
 def test_whatever_looks_like_a_token_is_taken_out(text):
     clean = redact(text)
-    assert "[hidden]" in clean
+    assert "[secret]" in clean
     for part in (TOKEN, "github_pat_", "hunter2", "abcdefgh.12345678", "eC1hY2Nlc3", "gho_16C7"):
         assert part not in clean
 
@@ -67,7 +67,7 @@ def test_a_known_secret_of_any_shape_is_taken_out_also_as_basic_auth():
 
     secret = Secret("an-odd-enterprise-secret")
     basic = base64.b64encode(b"x-access-token:an-odd-enterprise-secret").decode()
-    assert redact(f"a {secret.reveal()} b {basic} c", secret) == "a [hidden] b [hidden] c"
+    assert redact(f"a {secret.reveal()} b {basic} c", secret) == "a [secret] b [secret] c"
 
 
 def test_innocent_text_stays():

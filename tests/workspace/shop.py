@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dispatcher.core.model import Permission
-from dispatcher.core.rules import Limits, RepoRules
+from dispatcher.core.rules import HarvestLimits, Limits, RepoRules
 from dispatcher.ports import CheckoutOrder, HarvestOrder, Repo
-from dispatcher.workspace import GateLimits, GitWorkspaces, Identity, Surroundings
+from dispatcher.workspace import GitWorkspaces, Identity, Surroundings
 from dispatcher.workspace.detect import Machine
 
 BRANCH = "bot/7-fix-it"
@@ -48,7 +48,6 @@ class Shop:
     url: str = ""
     token: str | None = TOKEN
     secrets: list[str] = field(default_factory=list)
-    limits: GateLimits = field(default_factory=GateLimits)
     rules: RepoRules = field(default_factory=lambda: RepoRules("shop", "acme", "shop", check=("true",)))
     confinement: object | None = None
 
@@ -73,7 +72,7 @@ class Shop:
                 BOT,
                 token=(lambda: self.token) if self.token else None,
                 secrets=lambda: self.secrets,
-                limits=self.limits,
+                pack_bytes=self.rules.harvest.pack_bytes,
                 machine=Machine(docker_works=lambda: False),
                 **more,
             ),
@@ -85,6 +84,9 @@ class Shop:
 
     def configure(self, **rules):
         self.rules = replace(self.rules, **rules)
+
+    def limit_harvest(self, **limits):
+        self.configure(harvest=HarvestLimits(**limits))
 
     def check_with(self, *argv, limit_s=60):
         self.configure(check=argv, limits=Limits(check_s=limit_s))

@@ -88,7 +88,7 @@ def test_a_long_output_is_cut_at_the_front_and_made_printable(shop):
 def test_the_secrets_of_this_machine_are_not_in_the_output(shop):
     shop.secrets.append("hunter2hunter2")
     shop.check_with("sh", "-c", f"echo pw=hunter2hunter2 {TOKEN}; exit 1")
-    assert "pw=[hidden] [hidden]" in shop.delivered({"x": "1"}).tail
+    assert "pw=[secret] [secret]" in shop.delivered({"x": "1"}).tail
 
 
 def test_the_check_gets_a_small_environment_of_its_own(shop, monkeypatch):

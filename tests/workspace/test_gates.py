@@ -2,13 +2,15 @@
 
 import os
 import shutil
+from base64 import b64encode
+from urllib.parse import quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.core.events import CheckPassed, HarvestRefused
-from dispatcher.workspace import GateLimits
+from dispatcher.core.secrecy import as_basic
 from dispatcher.workspace.paths import is_protected, shadows_protected
 from dispatcher.workspace.secret_scan import added_lines, scan
 from tests.workspace.shop import BRANCH, TOKEN, commit, git, write
@@ -19,6 +21,10 @@ AWS = "AKIA" + "Q3EGRIZ7UNRJ5BXA"
 STRIPE = "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
 SLACK = "xoxb-" + "123456789012-" * 2 + "abcdefghijklmnopqrstuvwx"
 PEM = "-----BEGIN RSA " + "PRIVATE KEY-----"
+
+
+def in_base64(secret):
+    return b64encode(f"user=alice&pw={secret}&more".encode()).decode()
 
 
 def refused(event):
@@ -116,8 +122,8 @@ def test_an_unrelated_history_is_refused(shop):
     "secret", [GITHUB, AWS, STRIPE, SLACK, PEM], ids=["github", "aws", "stripe", "slack", "key"]
 )
 def test_a_secret_in_the_diff_is_refused_and_not_repeated(shop, secret):
-    said = refused(shop.delivered({"src/settings.py": f"KEY = '{secret}'\n"}))
-    assert "src/settings.py holds what looks like a secret" in said
+    said = refused(shop.delivered({"src/settings.py": f"# keys\nKEY = '{secret}'\n"}))
+    assert "src/settings.py:2 holds what looks like a secret" in said
     assert secret not in said
 
 
@@ -134,6 +140,51 @@ def test_a_secret_in_the_diff_is_refused_and_not_repeated(shop, secret):
 )
 def test_hiding_places_of_secrets(shop, files):
     assert "GitHub Token" in refused(shop.delivered(files))
+
+
+def test_the_line_of_a_secret_is_counted_in_the_file_as_it_will_be(shop):
+    shop.person_pushes({"settings.py": "".join(f"line {n}\n" for n in range(20))})
+    checkout = shop.checkout()
+    lines = (checkout / "settings.py").read_text().splitlines(keepends=True)
+    changed = "".join([*lines[:3], "one more\n", *lines[3:15], f"KEY = '{GITHUB}'\n", *lines[17:]])
+    shop.agent_commits(checkout, {"settings.py": changed})
+    assert "settings.py:17 holds what looks like a secret: GitHub Token" in refused(shop.harvest(checkout))
+
+
+def test_a_secret_in_the_name_of_a_file_is_not_repeated_either(shop):
+    said = refused(shop.delivered({f"{GITHUB}.txt": "the name tells it\n"}))
+    assert "[secret] holds what looks like a secret: GitHub Token" in said
+    assert GITHUB not in said
+
+
+def test_a_branch_whose_name_tells_a_secret_is_not_pushed(shop):
+    shop.secrets.append("7-fix-it")
+    assert "the branch's name holds what looks like a secret" in refused(shop.delivered({"x": "1"}))
+
+
+@pytest.mark.parametrize(
+    "spell", [lambda one: one, as_basic, quote_plus, in_base64], ids=["plain", "basic", "address", "base64"]
+)
+def test_our_own_secrets_are_found_in_other_spellings(shop, spell):
+    shop.secrets.append("correct/horse=battery+staple")
+    said = refused(shop.delivered({"x": f"pw: {spell('correct/horse=battery+staple')}\n"}))
+    assert "x:1 holds what looks like a secret: a secret of this machine" in said
+
+
+def test_a_new_executable_where_ci_starts_programs_is_refused(shop):
+    shop.person_pushes({".ci/run": "make test\n", ".ci/notes": "text\n"})
+    (shop.person / ".ci" / "run").chmod(0o755)
+    shop.person_pushes({})
+    checkout = shop.checkout()
+    shop.agent_commits(checkout, {".ci/run": "make check test\n", "bin/tool": "x\n"})
+    (checkout / "bin" / "tool").chmod(0o755)
+    commit(checkout, "a tool of our own, and more for CI")
+    assert isinstance(shop.harvest(checkout), CheckPassed)
+    (checkout / ".ci" / "notes").chmod(0o755)
+    commit(checkout, "notes that run")
+    assert ".ci/notes is a new executable in a folder of CI" in refused(shop.harvest(checkout))
+    shop.configure(ci_paths=())
+    assert isinstance(shop.harvest(checkout), CheckPassed)
 
 
 def test_a_secret_in_a_commit_message_or_an_intermediate_commit(shop):
@@ -189,15 +240,14 @@ def test_a_link_within_the_repository_is_fine(shop):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (GateLimits(commits=1), "2 commits, but at most 1"),
-        (GateLimits(files=2), "3 files changed, but at most 2"),
-        (GateLimits(file_bytes=100), "c has 5,000 bytes, but a file may have at most 100"),
-        (GateLimits(total_bytes=100), "5,002 bytes added, but at most 100"),
+        ({"commits": 1}, "2 commits, but at most 1"),
+        ({"files": 2}, "3 files changed, but at most 2"),
+        ({"file_bytes": 100}, "c has 5,000 bytes, but a file may have at most 100"),
+        ({"total_bytes": 100}, "5,002 bytes added, but at most 100"),
     ],
 )
 def test_too_much_at_once_is_refused(shop, limits, words):
-    shop.limits = limits
-    shop.open()
+    shop.limit_harvest(**limits)
     checkout = shop.checkout()
     shop.agent_commits(checkout, {"a": "1", "b": "2"})
     shop.agent_commits(checkout, {"c": "x" * 5000})
@@ -205,8 +255,7 @@ def test_too_much_at_once_is_refused(shop, limits, words):
 
 
 def test_a_flood_is_stopped_while_it_is_taken_over(shop):
-    shop.limits = GateLimits(pack_bytes=100_000)
-    shop.open()
+    shop.limit_harvest(pack_bytes=100_000)
     checkout = shop.checkout()
     shop.agent_commits(checkout, {"noise": os.urandom(1_000_000)})
     assert "larger than 100,000 bytes" in refused(shop.harvest(checkout))
@@ -214,8 +263,7 @@ def test_a_flood_is_stopped_while_it_is_taken_over(shop):
 
 @pytest.mark.parametrize(("size", "passes"), [(10_000, True), (1_000_000, False)])
 def test_the_same_limit_where_prlimit_is_missing(shop, monkeypatch, size, passes):
-    shop.limits = GateLimits(pack_bytes=100_000)
-    shop.open()
+    shop.limit_harvest(pack_bytes=100_000)
     checkout = shop.checkout()
     shop.agent_commits(checkout, {"noise": os.urandom(size)})
     (shop.folder / "programs").mkdir()

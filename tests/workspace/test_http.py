@@ -9,11 +9,11 @@ from dispatcher.core.errors import BadCredential, ClaimLost, Gone, NeedsPerson, 
 from dispatcher.core.events import CheckPassed, Rebased
 from dispatcher.core.model import Permission
 from dispatcher.core.rules import RepoRules
+from dispatcher.core.secrecy import as_basic
 from dispatcher.ports import CheckoutOrder, HarvestOrder, Repo
 from dispatcher.simulator import GitHubBox
 from dispatcher.simulator.faults import Fault, What
 from dispatcher.workspace import GitWorkspaces, Identity, Surroundings
-from dispatcher.workspace.redact import as_basic
 from tests.workspace.shop import BRANCH, commit, write
 
 NAME = "acme/shop"
