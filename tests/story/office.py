@@ -29,6 +29,7 @@ from dispatcher.simulator.model import EventKind
 from dispatcher.surfaces import cli
 
 SHOP = "acme/shop"
+LOOK_S = 0.1
 PATIENCE_S = 30.0
 Steps = list[dict[str, Any]]
 
@@ -297,8 +298,20 @@ class Office:
             if until() if until else not self.is_busy():
                 return
             assert time.monotonic() < deadline, self.why_not_settled()
-            time.sleep(0.005)
+            self._let_work_go_on()
             self.clock.wait(0.05)
+
+    def _let_work_go_on(self) -> None:
+        """Wait for the end of a run or of a job, a tenth of a second at most: ticks in between would only poll again."""
+        desk = self.engine.desk
+        runs, effects = desk.journal.load_live_runs(), desk.journal.load_effects()
+        deadline = time.monotonic() + (LOOK_S if runs or len(desk.jobs) else 0)
+        while True:
+            time.sleep(0.005)
+            if any(desk.runs.report(one.run.id).state != "running" for one in runs):
+                return
+            if any(desk.jobs.is_done(one.id) for one in effects) or time.monotonic() > deadline:
+                return
 
     def is_busy(self) -> bool:
         desk = self.engine.desk
