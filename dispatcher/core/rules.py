@@ -114,7 +114,7 @@ class AgentConfig:
     extra_args: tuple[str, ...] = ()
 
 
-AGENT_KINDS = ("command", "claude", "codex", "opencode", "copilot", "mini-swe-agent")
+AGENT_KINDS = ("command", "claude", "codex", "opencode", "gemini", "copilot", "aider", "mini-swe-agent")
 """The kinds that `runs/agents` knows, for messages of the configuration; a test there keeps the two equal."""
 
 

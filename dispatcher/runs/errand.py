@@ -36,6 +36,11 @@ class Order:
         self.stop_path = _text(fields, "stop")
         self.progress_path = _text(fields, "progress")
         self.log_path = _text(fields, "log")
+        self.events_path = _text(fields, "events")
+        self.told_path = _text(fields, "told")
+        self.home = _text(fields, "home")
+        self.kind_module = _text(fields, "kind_module")
+        self.hints = _object(fields, "hints")
         self.out_path = _text(fields, "out")
 
 
@@ -66,6 +71,13 @@ def _texts(fields: dict[str, object], name: str) -> list[str]:
     if not isinstance(value, list):
         raise TypeError(f"run.json: {name} must be a list")
     return [str(entry) for entry in value]
+
+
+def _object(fields: dict[str, object], name: str) -> dict[str, object]:
+    value = fields[name]
+    if not isinstance(value, dict):
+        raise TypeError(f"run.json: {name} must be an object")
+    return value
 
 
 def _number(fields: dict[str, object], name: str) -> float:

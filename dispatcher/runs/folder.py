@@ -59,6 +59,16 @@ class RunFolder:
         return self.path / "agent.log"
 
     @property
+    def events(self) -> Path:
+        """What the agent's program told, one JSON object per line, in one shape for all programs."""
+        return self.path / "events.jsonl"
+
+    @property
+    def told(self) -> Path:
+        """What the events add up to: usage, session, fault."""
+        return self.path / "told.json"
+
+    @property
     def exit(self) -> Path:
         """How the run ended; written once, by the supervisor."""
         return self.path / "exit.json"

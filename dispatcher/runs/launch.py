@@ -12,7 +12,7 @@ from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
-from dispatcher.runs.folder import RunFolder, load_tail, write_json
+from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
 from dispatcher.runs.plan import Plan
 from dispatcher.runs.supervisor import LOCK_IS_TAKEN
 
@@ -28,6 +28,7 @@ IGNORED = """\
 *.pyc
 *.rej
 *.swp
+.aider*
 __pycache__/
 node_modules/
 """
@@ -85,6 +86,9 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
         folder, ready.plan.mark, settings.identity, ready.config, kind.pass_env, host
     )
     invocation = kind.compose(ready.config, folder, folder.prompt.read_text(encoding="utf-8"))
+    for path, text in invocation.files:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_text(path, text)
     write_json(folder.order, _render_order(ready, settings, kind, invocation, environment))
     argv = [settings.python, "-I", "-S", "-E", str(_FRONT_DOOR), str(folder.order)]
     try:
@@ -147,6 +151,11 @@ def _render_order(
         "stop": str(folder.stop),
         "progress": str(folder.progress),
         "log": str(folder.log),
+        "events": str(folder.events),
+        "told": str(folder.told),
+        "home": str(folder.home),
+        "kind_module": type(kind).__module__,
+        "hints": kind.hints_for(ready.config),
         "out": str(folder.out),
     }
 

@@ -1,9 +1,8 @@
 """`ports.Runs` with real processes. Everything is found again from the run folders, so that a restart adopts what runs."""
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dispatcher.core.errors import BadConfig, RetryLater
@@ -12,7 +11,6 @@ from dispatcher.core.model import Role
 from dispatcher.core.outcomes import last_json_block, parse_outcome, schema_for
 from dispatcher.core.rules import AgentConfig
 from dispatcher.ports import RunOrder, RunReport
-from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.environment import check_names
 from dispatcher.runs.folder import (
@@ -30,9 +28,6 @@ from dispatcher.runs.plan import Plan, load_plan, make_plan, save_plan
 from dispatcher.runs.prompts import REPAIR, PromptBook
 from dispatcher.runs.reaping import kill_leftovers
 from dispatcher.runs.reports import report_of
-
-_USAGE_BYTES = 20_000_000
-"""The largest file of an agent's own that is read for its usage: trajectories of long runs have a few million bytes."""
 
 _LOG_END_BYTES = 2_000_000
 """How much of a log's end is searched for a result: the largest final events seen were under 200 KB."""
@@ -88,12 +83,7 @@ class ProcessRuns:
 
     def report(self, run_id: str) -> RunReport:
         """What became of the run."""
-        folder = self._at(run_id)
-        report = report_of(folder, run_id)
-        if report.state != "ended":
-            return report
-        plan = load_plan(folder)
-        return report if plan is None else _with_words(report, folder, kind_named(plan.kind))
+        return report_of(self._at(run_id), run_id)
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
         """The outcome as an event; OutcomeMalformed when there is none that fits."""
@@ -106,7 +96,7 @@ class ProcessRuns:
         except UnreadableFile as error:
             return OutcomeMalformed(run_id, str(error))
         if text is None:
-            text = last_json_block(kind_named(plan.kind).final_text(load_tail(folder.log, _LOG_END_BYTES)))
+            text = last_json_block(_final_text(folder, plan))
         if text is None:
             return OutcomeMalformed(run_id, "the agent wrote no out/outcome.json and printed no JSON object")
         return parse_outcome(role, run_id, plan.head, text)
@@ -171,16 +161,7 @@ def _old_outcome(old: RunFolder, plan: Plan | None) -> str:
         return ""
 
 
-def _with_words(report: RunReport, folder: RunFolder, kind: AgentKind) -> RunReport:
-    log = load_tail(folder.log, _LOG_END_BYTES)
-    usage = kind.usage(f"{log}\n{_usage_line(folder, kind.usage_file)}")
-    return replace(report, usage=usage, fault=kind.fault(log))
-
-
-def _usage_line(folder: RunFolder, name: str) -> str:
-    """The file that the agent left about its usage, as one line; "" when there is none to be read."""
-    try:
-        text = load_untrusted_text(folder.home, name, _USAGE_BYTES) if name else None
-        return json.dumps(json.loads(text)) if text else ""
-    except (UnreadableFile, ValueError, RecursionError):
-        return ""
+def _final_text(folder: RunFolder, plan: Plan) -> str:
+    hints = (load_json(folder.order) or {}).get("hints")
+    telling = kind_named(plan.kind).tell(hints if isinstance(hints, dict) else {})
+    return telling.find_final_text(load_tail(folder.log, _LOG_END_BYTES))

@@ -3,8 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dispatcher.core.faults import Fault, FaultKind
+from dispatcher.core.usage import Usage
 from dispatcher.ports import RunReport
-from dispatcher.runs.folder import RunFolder, load_json
+from dispatcher.runs.agents.telling import as_count, as_object, as_price, as_text
+from dispatcher.runs.folder import RunFolder, load_json, load_tail
+
+_LAST_WORDS_BYTES = 2000
 
 
 def report_of(folder: RunFolder, run_id: str) -> RunReport:
@@ -24,6 +29,7 @@ def report_of(folder: RunFolder, run_id: str) -> RunReport:
 
 def _unfinished(folder: RunFolder, run_id: str, state: str) -> RunReport:
     started = load_json(folder.started) or {}
+    told = load_json(folder.told) or {}
     lost = state == "lost"
     return RunReport(
         run_id,
@@ -32,11 +38,15 @@ def _unfinished(folder: RunFolder, run_id: str, state: str) -> RunReport:
         started_at=_moment(started.get("at")),
         last_progress_at=_last_progress(folder),
         detail="the supervisor ended without a word" if lost else "",
+        usage=_usage_of(as_object(told.get("usage"))),
+        session_id=as_text(told.get("session_id")),
+        fault=_fault_of(as_object(told.get("fault"))),
     )
 
 
 def _ended(folder: RunFolder, run_id: str, fields: dict[str, object]) -> RunReport:
     code = fields.get("exit_code")
+    told = load_json(folder.told) or {}
     return RunReport(
         run_id,
         "ended",
@@ -46,6 +56,41 @@ def _ended(folder: RunFolder, run_id: str, fields: dict[str, object]) -> RunRepo
         ended_at=_moment(fields.get("ended_at")),
         last_progress_at=_last_progress(folder),
         detail=str(fields.get("detail", "")),
+        usage=_usage_of(as_object(told.get("usage"))),
+        session_id=as_text(told.get("session_id")),
+        fault=_fault_of(as_object(told.get("fault"))) or _fault_of_start(folder, fields, told),
+    )
+
+
+def _usage_of(fields: dict[str, object]) -> Usage:
+    return Usage(
+        as_count(fields.get("input_tokens")),
+        as_count(fields.get("cached_tokens")),
+        as_count(fields.get("output_tokens")),
+        as_price(fields.get("cost_usd")),
+    )
+
+
+def _fault_of(fields: dict[str, object]) -> Fault | None:
+    if not fields:
+        return None
+    try:
+        kind = FaultKind(as_text(fields.get("fault")))
+    except ValueError:
+        kind = FaultKind.OVERLOAD
+    return Fault(kind, as_text(fields.get("text")), _moment(fields.get("reset_at")))
+
+
+def _fault_of_start(folder: RunFolder, ended: dict[str, object], told: dict[str, object]) -> Fault | None:
+    """A program that is not there, or that ends with an error before the model answered once."""
+    if ended.get("because") == "could-not-start":
+        return Fault(FaultKind.SETTINGS, str(ended.get("detail", "")))
+    has_failed = ended.get("because") == "exited" and ended.get("exit_code") not in {0, None}
+    if not has_failed or told.get("has_answer") is not False:
+        return None
+    said = " ".join(load_tail(folder.log, _LAST_WORDS_BYTES).split())[-300:] or "without a word"
+    return Fault(
+        FaultKind.CRASH, f"it ended with code {ended['exit_code']} before the model answered: {said}"
     )
 
 

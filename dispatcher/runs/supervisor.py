@@ -7,6 +7,7 @@ what the agent left uncommitted, and writes `exit.json` once, atomically. The or
 
 # ruff: noqa: PTH110, PTH116, PTH123
 import errno
+import importlib
 import json
 import os
 import select
@@ -15,8 +16,13 @@ import time
 
 from dispatcher.runs import proctree, spawn
 from dispatcher.runs.errand import Order, load_order, write_atomically
+from dispatcher.runs.filechanges import newest_change
 from dispatcher.runs.runlock import take_lock
 from dispatcher.runs.runlog import CappedLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dispatcher.runs.eventlog import EventLog
 
 LOCK_IS_TAKEN = 75
 """Exit code of a supervisor that found another one at work."""
@@ -26,6 +32,7 @@ _CLOSING_S = 60.0
 _GONE_S = 10.0
 _OUTPUT_FACTOR = 50  # a run that prints so many times its log's cap is ended; the cap alone only cuts the log
 _PROGRESS_NOTE_S = 1.0
+_ASIDE_S = 1.0
 _CHUNKS_PER_LOOK = 64
 
 
@@ -68,6 +75,9 @@ class Supervisor:
         self.because = ""
         self.detail = ""
         self.signalled_to_stop = False
+        self.events: EventLog | None = None
+        self.heard_at = 0.0
+        self.looked_aside_s = 0.0
         self.pending_signals: list[int] = []
         self.next_signal_s = 0.0
 
@@ -80,6 +90,7 @@ class Supervisor:
             self._close_work,
             self._drain,
             self.log.close,
+            self._close_events,
         ):
             try:
                 step()
@@ -96,6 +107,7 @@ class Supervisor:
             return
         if not self._start(self.order.argv, dict(os.environ), self.order.stdin_path, note=True):
             return
+        self._open_events()
         while self.exit_code is None:
             self._wait_a_little()
             self._drain()
@@ -140,7 +152,7 @@ class Supervisor:
         )  # times are monotonic: they stand still while a laptop sleeps, and so do the limits
         if now_s - self.began_s >= order.wall_s:
             self._begin_ending("timed-out", f"the limit of {order.wall_s:g} s was over")
-        elif now_s - self.heard_s >= order.silence_s:
+        elif now_s - self.heard_s >= order.silence_s and not self._work_changed():
             self._begin_ending(
                 "stalled", f"silent for {now_s - self.heard_s:.0f} s, the limit is {order.silence_s:g} s"
             )
@@ -250,21 +262,51 @@ class Supervisor:
         self.detail = self.detail or detail
 
     def _drain(self) -> None:
-        before = self.log.total_bytes
+        """Keep what was printed, and note progress: what counts as such is the event log's business, and any change in `out/`."""
+        is_progress = False
         for _ in range(_CHUNKS_PER_LOOK):
             chunk = _read_available(self.output_read)
             if not chunk:
                 break
             self.log.write(chunk)
+            is_progress = self.events.feed(chunk) if self.events else True
+        now_s = time.monotonic()
+        if self.events and now_s - self.looked_aside_s >= _ASIDE_S:
+            self.looked_aside_s = now_s
+            is_progress = self.events.look_aside() or is_progress
+        if self.events:
+            self.events.save(now_s)
         seen = _modified(self.order.out_path)
-        if self.log.total_bytes == before and seen == self.out_seen:
-            return
-        self.out_seen = seen
-        self.heard_s = time.monotonic()
-        if self.heard_s - self.noted_s >= _PROGRESS_NOTE_S:
-            self.noted_s = self.heard_s
+        if is_progress or seen != self.out_seen:
+            self.out_seen = seen
+            self._note_progress(now_s)
+
+    def _note_progress(self, now_s: float) -> None:
+        self.heard_s, self.heard_at = now_s, time.time()
+        if now_s - self.noted_s >= _PROGRESS_NOTE_S:
+            self.noted_s = now_s
             with open(self.order.progress_path, "w", encoding="ascii") as file:
                 file.write(repr(time.time()))
+
+    def _work_changed(self) -> bool:
+        """Whether a program without a stream of events changed files since it was last heard; only looked at when its silence is over."""
+        if self.events and self.events.has_stream:
+            return False
+        newest_at = newest_change(self.order.checkout)
+        if newest_at <= self.heard_at:
+            return False
+        self._note_progress(time.monotonic())
+        self.heard_at = max(self.heard_at, newest_at)
+        return True
+
+    def _open_events(self) -> None:
+        # The agent already works: what this needs is loaded beside it. Without it the run goes on, and any output counts.
+        eventlog = importlib.import_module("dispatcher.runs.eventlog")
+        self.events = eventlog.EventLog(self.order, importlib.import_module(self.order.kind_module).KIND)
+
+    def _close_events(self) -> None:
+        if self.events:
+            self.events.close()
 
     def _write_started(self, pid: int) -> None:
         supervisor, agent = proctree.load_process(os.getpid()), proctree.load_process(pid)

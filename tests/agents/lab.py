@@ -119,6 +119,22 @@ PROGRAMS = {
             model="standin",
         ),
         Program(
+            "gemini",
+            "npm",
+            ("@google/gemini-cli@0.61.0",),
+            "node_modules/.bin/gemini",
+            lambda url: {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "stand-in"},
+            model="gemini-2.5-pro",
+        ),
+        Program(
+            "aider",
+            "pypi",
+            ("aider-chat==0.86.2",),
+            "bin/aider",
+            lambda url: {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": "stand-in"},
+            model="openai/standin",
+        ),
+        Program(
             "mini-swe-agent",
             "pypi",
             ("mini-swe-agent==2.4.6", "mcp==2.3.0"),

@@ -306,7 +306,7 @@ def test_a_supervisor_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-I", "-S", "-E", "-c", look], capture_output=True, text=True, check=True
     )
-    ours = "errand proctree runlock runlog spawn supervisor"
+    ours = "errand filechanges proctree runlock runlog spawn supervisor"
     assert loaded.stdout.split() == [
         "dispatcher",
         "dispatcher.runs",

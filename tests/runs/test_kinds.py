@@ -9,6 +9,7 @@ from dispatcher.core.errors import BadConfig
 from dispatcher.core.rules import AGENT_KINDS, AgentConfig
 from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.registry import KINDS, kind_named
+from dispatcher.runs.agents.telling import Story
 from dispatcher.runs.folder import RunFolder
 from tests.runs.conftest import DONE, Desk
 
@@ -19,6 +20,14 @@ def lines(*events: object) -> str:
     return "".join(f"{event if isinstance(event, str) else json.dumps(event)}\n" for event in events)
 
 
+def usage_in(kind: str, log: str) -> Usage:
+    telling, story = kind_named(kind).tell({}), Story(kind)
+    for line in log.splitlines():
+        for told in telling.read_line(line):
+            story.hear(told)
+    return Usage(**story.counts.as_fields())  # type: ignore[arg-type]
+
+
 def test_the_configuration_knows_exactly_these_kinds() -> None:
     assert set(AGENT_KINDS) == set(KINDS)
 
@@ -27,7 +36,8 @@ def test_an_unknown_kind_is_told_the_nearest() -> None:
     with pytest.raises(BadConfig, match="unknown agent kind `claud`; did you mean `claude`"):
         kind_named("claud")
     with pytest.raises(
-        BadConfig, match="known kinds: claude, codex, command, copilot, mini-swe-agent, opencode"
+        BadConfig,
+        match="known kinds: aider, claude, codex, command, copilot, gemini, mini-swe-agent, opencode",
     ):
         kind_named("zzz")
 
@@ -74,8 +84,8 @@ def test_claudes_result_and_price_are_read() -> None:
             "usage": usage,
         },
     )
-    assert kind_named("claude").final_text(log) == "```json\n{}\n```"
-    assert kind_named("claude").usage(log) == Usage(10, 100, 5, 0.25)
+    assert kind_named("claude").tell({}).find_final_text(log) == "```json\n{}\n```"
+    assert usage_in("claude", log) == Usage(10, 100, 5, 0.25)
 
 
 def test_an_error_of_claude_is_no_result_but_was_paid_for() -> None:
@@ -88,13 +98,13 @@ def test_an_error_of_claude_is_no_result_but_was_paid_for() -> None:
             "total_cost_usd": 0.01,
         }
     )
-    assert kind_named("claude").final_text(log) == ""
-    assert kind_named("claude").usage(log) == Usage(cost_usd=0.01)
+    assert kind_named("claude").tell({}).find_final_text(log) == ""
+    assert usage_in("claude", log) == Usage(cost_usd=0.01)
 
 
 @pytest.mark.parametrize("price", ["NaN", "-1", "Infinity", "true", '"1"', "null"])
 def test_a_price_that_is_none_is_left_out(price: str) -> None:
-    assert kind_named("claude").usage(f'{{"type": "result", "total_cost_usd": {price}}}').cost_usd is None
+    assert usage_in("claude", f'{{"type": "result", "total_cost_usd": {price}}}').cost_usd is None
 
 
 def test_codex_is_called_headless_in_its_own_sandbox() -> None:
@@ -128,14 +138,14 @@ def test_codexs_last_message_and_tokens_are_read() -> None:
         {"type": "item.completed", "item": {"id": "2", "type": "agent_message", "text": "last"}},
         {"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 2}},
     )
-    assert kind_named("codex").final_text(log) == "last"
-    assert kind_named("codex").usage(log) == Usage(51, 50, 9)
+    assert kind_named("codex").tell({}).find_final_text(log) == "last"
+    assert usage_in("codex", log) == Usage(51, 50, 9)
 
 
 def test_a_log_without_events_tells_nothing() -> None:
     for name in ("claude", "codex"):
-        assert kind_named(name).final_text("panic!\n[1]\n{}\n") == ""
-        assert kind_named(name).usage("") == Usage()
+        assert kind_named(name).tell({}).find_final_text("panic!\n[1]\n{}\n") == ""
+        assert usage_in(name, "") == Usage()
 
 
 def test_a_run_of_a_claude_look_alike_reports_its_price(desk: Desk, tmp_path: Path) -> None:

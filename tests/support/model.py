@@ -28,6 +28,11 @@ class Asked:
     model: str
     wants_stream: bool
 
+    @property
+    def edits_in_prose(self) -> bool:
+        """Whether the program has no tools, and takes files out of the model's words: path, then the whole file in a fence."""
+        return not self.tools and "file listing" in self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

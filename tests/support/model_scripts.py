@@ -12,6 +12,8 @@ _REVIEWER = "You are the reviewer"
 _REWORK = "This is a rework"
 _ENDS_BY_COMMAND = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
+FIXED_FILE = "def total(prices):\n    return sum(prices)\n"
+TEST_FILE = "from shop import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n"
 FIX = "printf 'def total(prices):\\n    return sum(prices)\\n' > shop.py && git add -A && git commit -qm 'Add the prices up'"
 TEST = "printf 'from shop import total\\n\\n\\ndef test_total():\\n    assert total([1, 2]) == 3\\n' > test_shop.py && git add -A && git commit -qm 'Test total()'"
 TRY = "python3 -B -c 'from shop import total; assert total([1, 2]) == 3' && echo fine"
@@ -31,6 +33,15 @@ def good_colleague(asked: Asked) -> Turn:
     return _steps(asked, json.dumps(_verdict(asked)))
 
 
+def _in_prose(asked: Asked, outcome: str) -> Say:
+    """The same work as whole files, for a program that runs no commands."""
+    files = {}
+    if _WORKER in asked.text:
+        files = {"test_shop.py": TEST_FILE} if _REWORK in asked.text else {"shop.py": FIXED_FILE}
+    blocks = [f"{name}\n```\n{text.rstrip()}\n```" for name, text in files.items()]
+    return Say("\n\n".join([*blocks, outcome]))
+
+
 def mumbler(asked: Asked) -> Turn:
     """Does the work, but its outcome is no JSON."""
     return _steps(asked, "I think it went well { ")
@@ -38,6 +49,8 @@ def mumbler(asked: Asked) -> Turn:
 
 def runaway(asked: Asked) -> Turn:
     """Never stops asking for one more command."""
+    if asked.edits_in_prose:
+        return Say(f"shop.py\n```\nSTEP = {len(asked.text)}\n```")
     return Run(f"echo step {asked.steps}")
 
 
@@ -56,6 +69,8 @@ def _steps(asked: Asked, outcome: str) -> Turn:
     found = _OUTCOME.search(asked.text)
     if found is None:
         return Say("There is no task in this.")
+    if asked.edits_in_prose:
+        return _in_prose(asked, outcome)
     begin = [TEST if _REWORK in asked.text else FIX, TRY] if _WORKER in asked.text else [LOOK]
     commands = [*begin, f"printf %s {quote(outcome)} > {quote(found[1])}"]
     if _ENDS_BY_COMMAND in asked.text:

@@ -110,7 +110,8 @@ class _Front(BaseHTTPRequestHandler):
     def _play(self, dialect: Dialect, asked: Asked) -> None:
         model = self.server.model
         # Titles, summaries and the like are asked for without tools: they get a word, and are counted like everything else.
-        turn = model.script(asked) if asked.tools or asked.steps else Say("ok")
+        is_turn = asked.tools or asked.steps or asked.edits_in_prose
+        turn = model.script(asked) if is_turn else Say("ok")
         count = Count(100 + asked.steps, CACHED, 10 + asked.steps)
         number = model.note(Served(self.path, 200, count, asked))
         try:

@@ -1,32 +1,43 @@
 """Claude Code, headless: `claude -p` with an event stream."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.core.usage import Usage
-from dispatcher.runs.agents.faults import fault_of_denial, fault_of_status
-from dispatcher.runs.agents.kind import (
-    Invocation,
+from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
+from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
+from dispatcher.runs.agents.telling import (
+    DENIED,
+    RESULT,
+    SAID,
+    SESSION,
+    TOOL,
+    USAGE,
+    Counts,
+    SideFile,
+    Telling,
+    Told,
     as_count,
     as_object,
+    as_objects,
     as_price,
-    mentions_flag,
-    parse_event_lines,
+    as_text,
+    parse_event,
+    render_call,
+    sum_counts,
 )
 from dispatcher.runs.folder import RunFolder
 
 
-class ClaudeAgent:
-    """Prompt on stdin (an argument of 300 KB is refused), result in the last `result` event.
+class ClaudeAgent(AgentKind):
+    """Prompt on stdin (an argument of 300 KB is refused).
 
     Its shell tools live in sessions of their own and survive its TERM, so INT goes first. Nobody is there to be asked, so
     permissions are bypassed; as root it refuses that without IS_SANDBOX=1.
     """
 
     name: ClassVar[str] = "claude"
-    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
-    usage_file: ClassVar[str] = ""
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".claude/projects/*/*.jsonl", is_lines=True),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",
@@ -41,7 +52,7 @@ class ClaudeAgent:
         ("IS_SANDBOX", "1"),
     )
 
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - the protocol's shape
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
         """The command line for one run."""
         argv = [*(config.argv or ("claude",)), "-p", "--output-format", "stream-json", "--verbose"]
         if not mentions_flag(config, "--permission-mode", "--dangerously-skip-permissions"):
@@ -50,52 +61,95 @@ class ClaudeAgent:
             argv += ["--model", config.model]
         return Invocation((*argv, "--add-dir", str(folder.out), *config.extra_args), folder.prompt)
 
-    def final_text(self, log: str) -> str:
-        """The text of the last `result` event; "" when there is none, or when it reports an error."""
-        result = _last_result(log)
-        text = result.get("result")
-        return text if isinstance(text, str) and not result.get("is_error") else ""
+    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
+        """Events, one JSON object per line."""
+        return _ClaudeTelling()
 
-    def usage(self, log: str) -> Usage:
-        """Cost and tokens of the last `result` event; an error's event counts as well: it was paid for."""
-        result = _last_result(log)
-        counts = as_object(result.get("usage"))
-        return Usage(
-            as_count(counts.get("input_tokens")) + as_count(counts.get("cache_creation_input_tokens")),
-            as_count(counts.get("cache_read_input_tokens")),
-            as_count(counts.get("output_tokens")),
-            as_price(result.get("total_cost_usd")),
-        )
 
-    def fault(self, log: str) -> Fault | None:
-        """A refusal of the API (an error carries subtype `success`, or the retries were still going on), or a denied tool."""
-        status, said, denied = 0, "", list[str]()
-        for event in parse_event_lines(log):
-            match event.get("type"):
-                case "system" if event.get("subtype") == "api_retry":
-                    status, said = as_count(event.get("error_status")), str(event.get("error", ""))
-                case "assistant" if "error" not in event:
-                    status = 0
-                case "result":
-                    status = as_count(event.get("api_error_status")) or status
-                    said = str(event.get("result") or said)
-                    denied = _denied_tools(event)
-                case _:
-                    pass
+class _ClaudeTelling(Telling):
+    """An error of the API carries subtype `success`; while retries go on, only `api_retry` tells.
+
+    Each message tells its tokens, but of those written only the few of its beginning; the session's own file has all of them.
+    The last event tells the totals, and the money: it never comes when the run is stopped.
+    """
+
+    def __init__(self) -> None:
+        self._messages: dict[str, Counts] = {}
+        self._said = ""
+        self._has_totals = False
+
+    def read_event(self, event: dict[str, object]) -> Sequence[Told]:
+        match event.get("type"):
+            case "system" if event.get("subtype") == "init":
+                return (Told(SESSION, as_text(event.get("session_id"))),)
+            case "system" if event.get("subtype") == "api_retry":
+                status, said = as_count(event.get("error_status")), as_text(event.get("error"))
+                return (
+                    fault_of_status("claude", status, said)
+                    if status
+                    else fault_of_text("claude", said or "no answer"),
+                )
+            case "assistant" if "error" not in event:
+                return self._read_message(as_object(event.get("message")))
+            case "user":
+                blocks = as_objects(as_object(event.get("message")).get("content"))
+                return [Told(RESULT, _result_text(one)) for one in blocks if one.get("type") == "tool_result"]
+            case "result":
+                return self._read_result(event)
+            case _:
+                return ()
+
+    def _read_message(self, message: dict[str, object]) -> list[Told]:
+        told = []
+        for block in as_objects(message.get("content")):
+            if block.get("type") == "tool_use":
+                told.append(Told(TOOL, render_call(block.get("name"), block.get("input"))))
+            elif block.get("type") == "text":
+                self._said = as_text(block.get("text"))
+                told.append(Told(SAID, self._said))
+        return [*told, *self._count(message)]
+
+    def read_side_file(self, name: str, text: str) -> Sequence[Told]:
+        del name
+        entry = parse_event(text) or {}
+        return self._count(as_object(entry.get("message"))) if entry.get("type") == "assistant" else ()
+
+    def _count(self, message: dict[str, object]) -> list[Told]:
+        number, counts = as_text(message.get("id")), _counts_of(as_object(message.get("usage")))
+        known = self._messages.get(number)
+        if self._has_totals or (known and known.tokens >= counts.tokens):
+            return []
+        self._messages[number] = counts
+        return [Told(USAGE, counts=sum_counts(self._messages.values()))]
+
+    def _read_result(self, result: dict[str, object]) -> list[Told]:
+        counts = _counts_of(as_object(result.get("usage")))
+        counts.cost_usd = as_price(result.get("total_cost_usd"))
+        self._has_totals = True
+        told = [Told(USAGE, counts=counts)]
+        denials = as_objects(result.get("permission_denials"))
+        told += [Told(DENIED, as_text(one.get("tool_name")) or "a tool") for one in denials]
+        status, said = as_count(result.get("api_error_status")), as_text(result.get("result"))
         if status:
-            return fault_of_status(self.name, status, said)
-        return fault_of_denial(self.name, denied) if denied else None
+            told.append(fault_of_status("claude", status, said))
+        elif result.get("is_error"):
+            told.append(fault_of_text("claude", said or as_text(result.get("subtype")) or "an error"))
+        elif said != self._said:
+            told.append(Told(SAID, said))
+        return told
 
 
-def _denied_tools(result: dict[str, object]) -> list[str]:
-    denials = result.get("permission_denials")
-    listed = denials if isinstance(denials, list) else []
-    return [str(as_object(one).get("tool_name", "a tool")) for one in listed]
+def _counts_of(usage: dict[str, object]) -> Counts:
+    return Counts(
+        as_count(usage.get("input_tokens")) + as_count(usage.get("cache_creation_input_tokens")),
+        as_count(usage.get("cache_read_input_tokens")),
+        as_count(usage.get("output_tokens")),
+    )
 
 
-def _last_result(log: str) -> dict[str, object]:
-    last: dict[str, object] = {}
-    for event in parse_event_lines(log):
-        if event.get("type") == "result":
-            last = event
-    return last
+def _result_text(block: dict[str, object]) -> str:
+    content = block.get("content")
+    return as_text(content) or "\n".join(as_text(one.get("text")) for one in as_objects(content))
+
+
+KIND = ClaudeAgent()

@@ -1,23 +1,32 @@
 """Codex, headless: `codex exec --json` with the prompt on stdin."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_text
-from dispatcher.runs.agents.kind import (
-    Invocation,
+from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
+from dispatcher.runs.agents.telling import (
+    RESULT,
+    SAID,
+    SESSION,
+    TOOL,
+    USAGE,
+    Counts,
+    SideFile,
+    Telling,
+    Told,
     as_count,
     as_object,
-    mentions_flag,
-    parse_event_lines,
+    as_text,
+    parse_event,
+    sum_counts,
 )
 from dispatcher.runs.folder import RunFolder
 
 
-class CodexAgent:
-    """Prompt on stdin (`-`), result in the last `agent_message` item, tokens in `turn.completed`; it reports no cost.
+class CodexAgent(AgentKind):
+    """Prompt on stdin (`-`); it reports no cost, and tokens only at the end: its own session file tells them while it works.
 
     Unless `extra_args` say otherwise it runs in its own workspace sandbox. That sandbox mounts `.git` read-only, so that no commit
     succeeds: the folder is named as writable. It has no network, not even loopback sockets. It fails silently when CODEX_HOME lies under the
@@ -25,12 +34,12 @@ class CodexAgent:
     """
 
     name: ClassVar[str] = "codex"
-    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
-    usage_file: ClassVar[str] = ""
+    side_files: ClassVar[tuple[SideFile, ...]] = (
+        SideFile(".codex/sessions/*/*/*/rollout-*.jsonl", is_lines=True),
+    )
     pass_env: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL")
-    env: ClassVar[tuple[tuple[str, str], ...]] = ()
 
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - the protocol's shape
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
         """The command line for one run."""
         argv = [*(config.argv or ("codex",)), "exec", "--json", "--disable", "plugins"]
         if not mentions_flag(config, "--sandbox", "-s", "--dangerously-bypass-approvals-and-sandbox"):
@@ -40,40 +49,73 @@ class CodexAgent:
             argv += ["--model", config.model]
         return Invocation((*argv, *config.extra_args, "-"), folder.prompt)
 
-    def final_text(self, log: str) -> str:
-        """The text of the last agent message."""
-        text = ""
-        for event in parse_event_lines(log):
-            item = as_object(event.get("item"))
-            said = item.get("text")
-            if (
-                event.get("type") == "item.completed"
-                and item.get("type") == "agent_message"
-                and isinstance(said, str)
-            ):
-                text = said
-        return text
+    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
+        """Events, one JSON object per line."""
+        return _CodexTelling()
 
-    def usage(self, log: str) -> Usage:
-        """Tokens of all turns; `input_tokens` already holds the cached ones."""
-        turns = [
-            as_object(e.get("usage")) for e in parse_event_lines(log) if e.get("type") == "turn.completed"
-        ]
-        read = sum(as_count(turn.get("input_tokens")) for turn in turns)
-        cached = sum(as_count(turn.get("cached_input_tokens")) for turn in turns)
-        return Usage(read - cached, cached, sum(as_count(turn.get("output_tokens")) for turn in turns))
 
-    def fault(self, log: str) -> Fault | None:
-        """What the failed turn says, or the error after which nothing came any more."""
-        said = ""
-        for event in parse_event_lines(log):
-            match event.get("type"):
-                case "turn.failed":
-                    said = str(as_object(event.get("error")).get("message", ""))
-                case "error":
-                    said = str(event.get("message", ""))
-                case "item.completed" | "turn.completed":
-                    said = ""
-                case _:
-                    pass
-        return fault_of_text(self.name, said) if said else None
+class _CodexTelling(Telling):
+    """`input_tokens` hold the cached ones, too. The totals of a turn come at its end; until then those of the session files count."""
+
+    def __init__(self) -> None:
+        self._turns = Counts()
+        self._sessions: dict[str, Counts] = {}
+        self._before: dict[str, Counts] = {}
+
+    def read_event(self, event: dict[str, object]) -> Sequence[Told]:
+        match event.get("type"):
+            case "thread.started":
+                return (Told(SESSION, as_text(event.get("thread_id"))),)
+            case "item.started" | "item.completed":
+                return _read_item(as_object(event.get("item")), is_done=event["type"] == "item.completed")
+            case "turn.completed":
+                self._turns = self._turns + _counts_of(as_object(event.get("usage")))
+                return (self._usage(),)
+            case "turn.failed":
+                said = as_text(as_object(event.get("error")).get("message"))
+                return (fault_of_text("codex", said or "the turn failed"),)
+            case "error":
+                return (fault_of_text("codex", as_text(event.get("message")) or "an error"),)
+            case _:
+                return ()
+
+    def read_side_file(self, name: str, text: str) -> Sequence[Told]:
+        payload = as_object((parse_event(text) or {}).get("payload"))
+        totals = as_object(as_object(payload.get("info")).get("total_token_usage"))
+        if payload.get("type") != "token_count" or not totals:
+            return ()
+        used = _counts_of(totals)
+        if name not in self._before:  # a session that is gone on with already has a past
+            self._before[name] = used - _counts_of(
+                as_object(as_object(payload["info"]).get("last_token_usage"))
+            )
+        self._sessions[name] = used - self._before[name]
+        return (self._usage(),)
+
+    def _usage(self) -> Told:
+        in_sessions = sum_counts(self._sessions.values())
+        return Told(USAGE, counts=max(self._turns, in_sessions, key=lambda one: one.tokens))
+
+
+def _read_item(item: dict[str, object], *, is_done: bool) -> Sequence[Told]:
+    match item.get("type"):
+        case "agent_message" if is_done:
+            return (Told(SAID, as_text(item.get("text"))),)
+        case "command_execution" if is_done:
+            return (Told(RESULT, as_text(item.get("aggregated_output"))),)
+        case "command_execution":
+            return (Told(TOOL, f"shell: {as_text(item.get('command'))}"),)
+        case "file_change" | "mcp_tool_call" | "web_search" if is_done:
+            return (Told(TOOL, str(item["type"]).replace("_", " ")),)
+        case _:
+            return ()
+
+
+def _counts_of(usage: dict[str, object]) -> Counts:
+    cached = as_count(usage.get("cached_input_tokens"))
+    return Counts(
+        max(0, as_count(usage.get("input_tokens")) - cached), cached, as_count(usage.get("output_tokens"))
+    )
+
+
+KIND = CodexAgent()

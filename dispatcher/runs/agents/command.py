@@ -1,26 +1,22 @@
 """Any program: an argv template of the person's own."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.errors import BadConfig
-from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig, PromptDelivery
-from dispatcher.core.usage import Usage
-from dispatcher.runs.agents.kind import ARGUMENT_LIMIT_BYTES, Invocation
+from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
+from dispatcher.runs.agents.telling import PRINTED, Telling, Told
 from dispatcher.runs.folder import RunFolder
 
 _PLACE = re.compile(r"\{(prompt_file|prompt|checkout|out|run_dir|model)\}")
 
 
-class CommandAgent:
+class CommandAgent(AgentKind):
     """Starts `argv` with `{prompt_file}`, `{prompt}`, `{checkout}`, `{out}`, `{run_dir}` and `{model}` filled in."""
 
     name: ClassVar[str] = "command"
-    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
-    usage_file: ClassVar[str] = ""
-    pass_env: ClassVar[tuple[str, ...]] = ()
-    env: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
         """The command line; raises BadConfig when the configuration names no program."""
@@ -31,7 +27,7 @@ class CommandAgent:
             )
         places = {
             "prompt_file": str(folder.prompt),
-            "prompt": _as_argument(prompt, folder),
+            "prompt": as_argument(prompt, folder),
             "checkout": str(folder.checkout),
             "out": str(folder.out),
             "run_dir": str(folder.path),
@@ -43,17 +39,21 @@ class CommandAgent:
             (*argv, *_delivered(config, template, places)), folder.prompt if _reads_stdin(config) else None
         )
 
-    def final_text(self, log: str) -> str:
+    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
+        """Lines without a meaning."""
+        return _TextTelling()
+
+
+class _TextTelling(Telling):
+    has_stream = False
+    tells_answers = False
+
+    def read_line(self, line: str) -> Sequence[Told]:
+        return (Told(PRINTED, line),) if line.strip() else ()
+
+    def find_final_text(self, log: str) -> str:
         """Whatever it printed."""
         return log
-
-    def usage(self, log: str) -> Usage:  # noqa: ARG002 - the protocol's shape
-        """Unknown: a program of one's own reports nothing that we could read."""
-        return Usage()
-
-    def fault(self, log: str) -> Fault | None:  # noqa: ARG002 - the protocol's shape
-        """Unknown, too."""
-        return None
 
 
 def _reads_stdin(config: AgentConfig) -> bool:
@@ -75,7 +75,4 @@ def _names(template: tuple[str, ...], place: str) -> bool:
     return any(place in part for part in template)
 
 
-def _as_argument(prompt: str, folder: RunFolder) -> str:
-    if len(prompt.encode("utf-8", "replace")) <= ARGUMENT_LIMIT_BYTES and "\0" not in prompt:
-        return prompt
-    return f"Your task is in the file {folder.prompt}. Read all of that file first, then do exactly what it says."
+KIND = CommandAgent()

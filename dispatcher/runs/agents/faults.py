@@ -1,8 +1,22 @@
-"""Faults of the set-up, as the agent programs tell them: no login, no quota, a vendor whose server fails. Not the task's doing."""
+"""Faults of the set-up, as the agent programs tell them: no login, no quota, a vendor whose server fails. Not the task's doing.
 
+Standard library only: the supervisor loads it. Times are read where a program names one, for the end of a hold.
+"""
+
+import calendar
 import re
+import time
 
-from dispatcher.core.faults import Fault, FaultKind
+from dispatcher.runs.agents.telling import (
+    FAULT,
+    LOGIN,
+    OVERLOAD,
+    QUOTA,
+    RATE_LIMIT,
+    SETTINGS,
+    Told,
+    shorten,
+)
 
 _STATUS = re.compile(r"(?<![\d.])(401|402|403|404|429|5\d\d)(?![\d.])")
 _MEANINGS = {
@@ -14,42 +28,148 @@ _MEANINGS = {
 }
 _TEXT_LIMIT = 300
 
+# The programs' own words, where no status stands beside them. Checked in this order: a used-up quota is often told as a rate limit.
+_WORDS = (
+    (
+        QUOTA,
+        re.compile(
+            r"usage limit|limit reached|hit your (?:\w+ )?limit|quota (?:is )?(?:exceeded|exhausted|used up)|insufficient_quota"
+            r"|exceeded your current quota|out of (?:extra )?(?:usage|credits)|RESOURCE_EXHAUSTED.*(?:per ?day|daily)|TerminalQuotaError",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        LOGIN,
+        re.compile(
+            r"not logged in|please (?:run )?/?log ?in|log ?in again|invalid (?:x-)?api[ -]key|incorrect api key|authentication[ _]?(?:error|failed|required)"
+            r"|token (?:has )?expired|oauth token|no auth(?:entication|orization)? (?:method|information|credentials)|credit balance is too low|set an auth method",
+            re.IGNORECASE,
+        ),
+    ),
+    (RATE_LIMIT, re.compile(r"rate.?limit|too many requests", re.IGNORECASE)),
+    (OVERLOAD, re.compile(r"overloaded|server error|service unavailable|ECONNREFUSED|connection (?:error|refused|reset)", re.IGNORECASE)),
+    (SETTINGS, re.compile(r"(?:model|deployment)\b.{0,60}\b(?:not found|does not exist|not supported|is not available)|unknown model", re.IGNORECASE)),
+)  # fmt: skip
 
-def fault_of_status(kind: str, status: int, said: str = "") -> Fault:
-    """The fault behind an answer of the vendor's API. What the account or the configuration must change needs a person."""
+_EPOCH = re.compile(r"(?<!\d)(1[6-9]\d{8}|2\d{9})(\d{3})?(?!\d)")
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:\.\d+)?\s?(Z|UTC|[+-]\d\d:?\d\d)?")
+_IN = re.compile(
+    r"(?:in|after|within|again|reset\w*|retry\w*)[ :]{1,3}(?:about )?((?:\d+(?:\.\d+)? ?(?:days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|d|h|m|s)\b,? ?(?:and )?)+)",
+    re.IGNORECASE,
+)
+_PIECE = re.compile(r"(\d+(?:\.\d+)?) ?([dhms])", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(?:resets?|again|until|available|try)\b[^.\d]{0,24}?(?:at )?(?<!\d)(\d{1,2})(?::(\d\d))? ?(am|pm)\b",
+    re.IGNORECASE,
+)
+_DATED = re.compile(
+    r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* (\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?(?:,| at)? (\d{1,2})(?::(\d\d))? ?(am|pm)",
+    re.IGNORECASE,
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_UNIT_S = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+_DAY_S = 86_400
+_FARTHEST_S = 32 * _DAY_S
+
+
+def fault_of_status(kind: str, status: int, said: str = "", now_s: float | None = None) -> Told:
+    """The fault behind an answer of the vendor's API."""
     meaning = _MEANINGS.get(status, "the vendor's server fails")
     words = f": {_one_line(said)}" if said else ""
-    return Fault(_kind_of(status), f"{kind}: {status} from the API ({meaning}){words}")
-
-
-def fault_of_text(kind: str, said: str) -> Fault:
-    """The fault behind a program's own words, by the status that they name, if they do."""
-    found = _STATUS.search(said)
-    if found:
-        return fault_of_status(kind, int(found[1]), said)
-    return Fault(FaultKind.OVERLOAD, f"{kind}: {_one_line(said)}")
-
-
-def fault_of_denial(kind: str, tools: list[str]) -> Fault:
-    """The fault of permissions that are too narrow for a run without a person beside it."""
-    named = ", ".join(sorted(set(tools))) or "a tool"
-    return Fault(
-        FaultKind.SETTINGS, f"{kind}: permission denied for {named}; widen its permissions in extra_args"
+    reset_at_s = find_reset_s(said, time.time() if now_s is None else now_s)
+    return Told(
+        FAULT, f"{kind}: {status} from the API ({meaning}){words}", None, _kind_of(status, said), reset_at_s
     )
 
 
-def _kind_of(status: int) -> FaultKind:
+def fault_of_text(kind: str, said: str, now_s: float | None = None) -> Told:
+    """The fault behind a program's own words: by the status that they name, else by what they say; else the vendor is overloaded."""
+    found = _STATUS.search(said)
+    if found:
+        return fault_of_status(kind, int(found[1]), said, now_s)
+    reset_at_s = find_reset_s(said, time.time() if now_s is None else now_s)
+    return Told(FAULT, f"{kind}: {_one_line(said)}", None, kind_of_words(said) or OVERLOAD, reset_at_s)
+
+
+def kind_of_words(said: str) -> str:
+    """The kind of fault that words speak of; "" when they speak of none."""
+    return next((kind for kind, pattern in _WORDS if pattern.search(said)), "")
+
+
+def find_reset_s(said: str, now_s: float) -> float | None:
+    """When a quota comes back (seconds since 1970), where the words name a moment in the coming 32 days; local times are this machine's.
+
+    Understood are numbers of seconds since 1970, ISO times, "in 2 hours 5 minutes", "resets 3pm" and "Nov 23rd, 2026 4:05 PM".
+    """
+    for find in (_find_epoch, _find_iso, _find_dated, _find_wait, _find_clock):
+        found_s = find(said, now_s)
+        if found_s is not None and now_s < found_s <= now_s + _FARTHEST_S:
+            return found_s
+    return None
+
+
+def _kind_of(status: int, said: str) -> str:
     match status:
         case 401 | 402 | 403:
-            return FaultKind.LOGIN
+            return QUOTA if kind_of_words(said) == QUOTA else LOGIN
         case 404:
-            return FaultKind.SETTINGS
+            return SETTINGS
         case 429:
-            return FaultKind.RATE_LIMIT
+            return QUOTA if kind_of_words(said) == QUOTA else RATE_LIMIT
         case _:
-            return FaultKind.OVERLOAD
+            return OVERLOAD
+
+
+def _find_epoch(said: str, _now_s: float) -> float | None:
+    found = _EPOCH.search(said)
+    return float(found[1]) if found else None
+
+
+def _find_iso(said: str, _now_s: float) -> float | None:
+    found = _ISO.search(said)
+    if not found:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    zone = (found[7] or "Z").replace(":", "")
+    offset_s = 0
+    if zone[0] in "+-":
+        offset_s = (1 if zone[0] == "+" else -1) * (int(zone[1:3]) * 3600 + int(zone[3:5]) * 60)
+    return calendar.timegm((year, month, day, hour, minute, second)) - offset_s
+
+
+def _find_dated(said: str, now_s: float) -> float | None:
+    found = _DATED.search(said)
+    if not found:
+        return None
+    month = _MONTHS.index(found[1].lower()) + 1
+    year = int(found[3]) if found[3] else time.localtime(now_s).tm_year
+    hour = int(found[4]) % 12 + (12 if found[6].lower() == "pm" else 0)
+    return _local_s(year, month, int(found[2]), hour, int(found[5] or 0))
+
+
+def _find_wait(said: str, now_s: float) -> float | None:
+    found = _IN.search(said)
+    if not found:
+        return None
+    return now_s + sum(float(n) * _UNIT_S[unit.lower()] for n, unit in _PIECE.findall(found[1]))
+
+
+def _find_clock(said: str, now_s: float) -> float | None:
+    found = _CLOCK.search(said)
+    if not found:
+        return None
+    today = time.localtime(now_s)
+    hour = int(found[1]) % 12 + (12 if found[3].lower() == "pm" else 0)
+    at_s = _local_s(today.tm_year, today.tm_mon, today.tm_mday, hour, int(found[2] or 0))
+    return at_s if at_s is None or at_s > now_s else at_s + _DAY_S
+
+
+def _local_s(year: int, month: int, day: int, hour: int, minute: int) -> float | None:
+    try:
+        return time.mktime((year, month, day, hour, minute, 0, 0, 0, -1))
+    except (OverflowError, ValueError):
+        return None
 
 
 def _one_line(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _TEXT_LIMIT else f"{flat[:_TEXT_LIMIT]}…"
+    return shorten(" ".join(text.split()), _TEXT_LIMIT)

@@ -1,15 +1,13 @@
 """What the runs room needs to know of an agent program. One file per kind beside this one."""
 
-import json
-import math
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.core.usage import Usage
+from dispatcher.runs.agents.telling import SideFile, Telling
 from dispatcher.runs.folder import RunFolder
 
 ARGUMENT_LIMIT_BYTES = 120_000
@@ -18,69 +16,45 @@ ARGUMENT_LIMIT_BYTES = 120_000
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """How a program is started: its arguments, and the file that becomes its stdin (None: nothing to read)."""
+    """How a program is started: its arguments, the file that becomes its stdin (None: nothing to read), and files to write before."""
 
     argv: tuple[str, ...]
     stdin: Path | None
+    files: tuple[tuple[Path, str], ...] = ()
 
 
-class AgentKind(Protocol):
-    """One family of agent programs."""
+class AgentKind(ABC):
+    """One family of agent programs. Each file of a kind ends with the one object of it, `KIND`."""
 
     name: ClassVar[str]
-    stop_signals: ClassVar[tuple[str, ...]]
+    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
     """Signals to try before KILL, each with the grace period behind it."""
-    usage_file: ClassVar[str]
-    """A JSON file in the private HOME that the program leaves; it is read as one more line of the log. "" for none."""
-    pass_env: ClassVar[tuple[str, ...]]
+    side_files: ClassVar[tuple[SideFile, ...]] = ()
+    """Files below the private HOME in which the program tells more than in its output."""
+    pass_env: ClassVar[tuple[str, ...]] = ()
     """Names of host variables that this kind needs, where they are set."""
-    env: ClassVar[tuple[tuple[str, str], ...]]
+    env: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Variables that this kind always gets."""
 
+    @abstractmethod
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
         """The command line for one run."""
-        ...
 
-    def final_text(self, log: str) -> str:
-        """What the agent said last: where an outcome may stand when it wrote no file."""
-        ...
+    @abstractmethod
+    def tell(self, hints: Mapping[str, object]) -> Telling:
+        """How the output of one run is understood. `hints` are what `hints_for` gave, read back from a JSON file."""
 
-    def usage(self, log: str) -> Usage:
-        """What the run cost."""
-        ...
-
-    def fault(self, log: str) -> Fault | None:
-        """What of the set-up kept the program from working, when it says so."""
-        ...
+    def hints_for(self, config: AgentConfig) -> dict[str, object]:
+        """What of the configuration is needed to understand the output."""
+        del config
+        return {}
 
 
-def parse_event_lines(log: str) -> Iterator[dict[str, object]]:
-    """The JSON objects among a log's lines; everything else in it is passed over."""
-    for line in log.splitlines():
-        if line.startswith("{"):
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(event, dict):
-                yield event
-
-
-def as_object(value: object) -> dict[str, object]:
-    """The value if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def as_count(value: object) -> int:
-    """The value if it is a whole number of 0 or more, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
-def as_price(value: object) -> float | None:
-    """The value if it is an amount of money, else None: a log can say NaN, or less than nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return None
-    return float(value)
+def as_argument(prompt: str, folder: RunFolder) -> str:
+    """The prompt as an argument; where it is too long for one, a pointer to its file."""
+    if len(prompt.encode("utf-8", "replace")) <= ARGUMENT_LIMIT_BYTES and "\0" not in prompt:
+        return prompt
+    return f"Your task is in the file {folder.prompt}. Read all of that file first, then do exactly what it says."
 
 
 def mentions_flag(config: AgentConfig, *flags: str) -> bool:

@@ -1,22 +1,29 @@
-"""mini-swe-agent, headless: `mini-swe-agent --exit-immediately`, which leaves its whole trajectory in one JSON file."""
+"""mini-swe-agent, headless: `mini-swe-agent --exit-immediately`, which keeps its whole trajectory in one JSON file."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_status
-from dispatcher.runs.agents.kind import (
-    ARGUMENT_LIMIT_BYTES,
-    Invocation,
+from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
+from dispatcher.runs.agents.telling import (
+    PRINTED,
+    USAGE,
+    Counts,
+    SideFile,
+    Telling,
+    Told,
     as_count,
     as_object,
+    as_objects,
     as_price,
-    parse_event_lines,
+    parse_event,
+    sum_counts,
 )
 from dispatcher.runs.folder import RunFolder
 
+_TRAJECTORY = "trajectory.json"
 _STATUSES = {
     "AuthenticationError": 401,
     "PermissionDeniedError": 403,
@@ -24,16 +31,15 @@ _STATUSES = {
     "RateLimitError": 429,
 }
 _FAILED = re.compile(
-    r"litellm\.(AuthenticationError|PermissionDeniedError|NotFoundError|RateLimitError|InternalServerError)"
+    r"litellm\.(?:exceptions\.)?(AuthenticationError|PermissionDeniedError|NotFoundError|RateLimitError|InternalServerError|ServiceUnavailableError|APIConnectionError)"
 )
 
 
-class MiniSweAgent:
+class MiniSweAgent(AgentKind):
     """Prompt as an argument (a long one as a pointer to the file), price and tokens in the trajectory."""
 
     name: ClassVar[str] = "mini-swe-agent"
-    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
-    usage_file: ClassVar[str] = "trajectory.json"
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_TRAJECTORY, is_lines=False),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "GEMINI_API_KEY",
@@ -52,47 +58,45 @@ class MiniSweAgent:
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
         """The command line for one run."""
         argv = [*(config.argv or ("mini-swe-agent",)), "--yolo", "--exit-immediately"]
-        argv += ["--output", str(folder.home / self.usage_file), "--task", _as_task(prompt, folder)]
+        argv += ["--output", str(folder.home / _TRAJECTORY), "--task", as_argument(prompt, folder)]
         if config.model:
             argv += ["--model", config.model]
         return Invocation((*argv, *config.extra_args), None)
 
-    def final_text(self, log: str) -> str:
+    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
+        """Lines for a person, and the trajectory."""
+        return _MiniTelling()
+
+
+class _MiniTelling(Telling):
+    has_stream = False
+
+    def read_line(self, line: str) -> Sequence[Told]:
+        found = _FAILED.search(line)
+        told = [Told(PRINTED, line)] if line.strip() else []
+        return [*told, fault_of_status("mini-swe-agent", _STATUSES.get(found[1], 500))] if found else told
+
+    def read_side_file(self, name: str, text: str) -> Sequence[Told]:
+        """A price of 0 is what it says of a model that it knows no price of."""
+        del name
+        trajectory = parse_event(text) or {}
+        stats = as_object(as_object(trajectory.get("info")).get("model_stats"))
+        counts = sum_counts(map(_counts_of, as_objects(trajectory.get("messages"))))
+        counts.cost_usd = as_price(stats.get("instance_cost")) or None
+        return (Told(USAGE, counts=counts),) if counts.tokens else ()
+
+    def find_final_text(self, log: str) -> str:
         """Nothing: what it prints is broken into lines of a terminal's width."""
         del log
         return ""
 
-    def usage(self, log: str) -> Usage:
-        """Price and tokens of the trajectory; a price of 0 is what it says of a model that it knows no price of."""
-        for event in parse_event_lines(log):
-            if "trajectory_format" in event:
-                stats = as_object(as_object(event.get("info")).get("model_stats"))
-                messages = event.get("messages")
-                counts = [_usage_of(one) for one in (messages if isinstance(messages, list) else [])]
-                return Usage(
-                    sum(one.input_tokens for one in counts),
-                    sum(one.cached_tokens for one in counts),
-                    sum(one.output_tokens for one in counts),
-                    as_price(stats.get("instance_cost")) or None,
-                )
-        return Usage()
 
-    def fault(self, log: str) -> Fault | None:
-        """The API's refusal, by the name of the exception that ended the run."""
-        found = _FAILED.findall(log)
-        return fault_of_status(self.name, _STATUSES.get(found[-1], 500)) if found else None
+def _counts_of(message: dict[str, object]) -> Counts:
+    response = as_object(as_object(message.get("extra")).get("response"))
+    usage = as_object(response.get("usage"))
+    cached = as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens"))
+    read = max(0, as_count(usage.get("prompt_tokens")) - cached)
+    return Counts(read, cached, as_count(usage.get("completion_tokens")))
 
 
-def _as_task(prompt: str, folder: RunFolder) -> str:
-    if len(prompt.encode("utf-8", "replace")) <= ARGUMENT_LIMIT_BYTES and "\0" not in prompt:
-        return prompt
-    return f"Your task is in the file {folder.prompt}. Read all of that file first, then do exactly what it says."
-
-
-def _usage_of(message: object) -> Usage:
-    response = as_object(as_object(as_object(message).get("extra")).get("response"))
-    counts = as_object(response.get("usage"))
-    cached = as_count(as_object(counts.get("prompt_tokens_details")).get("cached_tokens"))
-    return Usage(
-        as_count(counts.get("prompt_tokens")) - cached, cached, as_count(counts.get("completion_tokens"))
-    )
+KIND = MiniSweAgent()

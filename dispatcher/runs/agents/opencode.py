@@ -1,30 +1,36 @@
 """OpenCode, headless: `opencode run` with an event stream."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dispatcher.core.faults import Fault
 from dispatcher.core.rules import AgentConfig
-from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
-from dispatcher.runs.agents.kind import (
-    Invocation,
+from dispatcher.runs.agents.kind import AgentKind, Invocation
+from dispatcher.runs.agents.telling import (
+    RESULT,
+    SAID,
+    SESSION,
+    TOOL,
+    USAGE,
+    Counts,
+    Telling,
+    Told,
     as_count,
     as_object,
     as_price,
-    parse_event_lines,
+    as_text,
+    render_call,
 )
 from dispatcher.runs.folder import RunFolder
 
 
-class OpenCodeAgent:
+class OpenCodeAgent(AgentKind):
     """Prompt on stdin, text in `text` events, tokens and cost in one `step_finish` per turn.
 
     A title of our own saves the extra request that would make one up, which no event reports.
     """
 
     name: ClassVar[str] = "opencode"
-    stop_signals: ClassVar[tuple[str, ...]] = ("SIGINT", "SIGTERM")
-    usage_file: ClassVar[str] = ""
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "GEMINI_API_KEY",
@@ -39,7 +45,7 @@ class OpenCodeAgent:
         ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
     )
 
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - the protocol's shape
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
         """The command line for one run."""
         argv = [*(config.argv or ("opencode",)), "run", "--format", "json", "--auto"]
         argv += ["--title", folder.path.name]
@@ -47,41 +53,59 @@ class OpenCodeAgent:
             argv += ["--model", config.model]
         return Invocation((*argv, *config.extra_args), folder.prompt)
 
-    def final_text(self, log: str) -> str:
-        """The newest text."""
-        said = [
-            as_object(e.get("part")).get("text") for e in parse_event_lines(log) if e.get("type") == "text"
-        ]
-        return next((text for text in reversed(said) if isinstance(text, str)), "")
+    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
+        """Events, one JSON object per line."""
+        return _OpenCodeTelling()
 
-    def usage(self, log: str) -> Usage:
-        """Tokens and cost of all turns; a cost of 0 is what it says of a model without a price, so it counts as unknown."""
-        steps = [as_object(e.get("part")) for e in parse_event_lines(log) if e.get("type") == "step_finish"]
-        counts = [as_object(step.get("tokens")) for step in steps]
-        caches = [as_object(one.get("cache")) for one in counts]
-        cost = sum(as_price(step.get("cost")) or 0.0 for step in steps)
-        return Usage(
-            sum(as_count(one.get("input")) for one in counts)
-            + sum(as_count(one.get("write")) for one in caches),
-            sum(as_count(one.get("read")) for one in caches),
-            sum(as_count(one.get("output")) + as_count(one.get("reasoning")) for one in counts),
-            cost or None,
-        )
 
-    def fault(self, log: str) -> Fault | None:
-        """The error after which no turn ended any more."""
-        error: dict[str, object] = {}
-        for event in parse_event_lines(log):
-            match event.get("type"):
-                case "error":
-                    error = as_object(event.get("error"))
-                case "step_finish":
-                    error = {}
-                case _:
-                    pass
-        if not error:
-            return None
-        told = as_object(error.get("data"))
-        said = str(told.get("message") or error.get("name", "error"))
-        status = as_count(told.get("statusCode"))
-        return fault_of_status(self.name, status, said) if status else fault_of_text(self.name, said)
+class _OpenCodeTelling(Telling):
+    """A cost of 0 is what it says of a model without a price, so it counts as unknown."""
+
+    def __init__(self) -> None:
+        self._counts = Counts()
+        self._session_id = ""
+
+    def read_event(self, event: dict[str, object]) -> Sequence[Told]:
+        part = as_object(event.get("part"))
+        match event.get("type"):
+            case "text":
+                told = [Told(SAID, as_text(part.get("text")))]
+            case "tool_use":
+                state = as_object(part.get("state"))
+                call = Told(TOOL, render_call(part.get("tool"), state.get("input")))
+                told = [call, Told(RESULT, as_text(state.get("output")) or as_text(state.get("error")))]
+            case "step_finish":
+                self._counts = self._counts + _counts_of(part)
+                told = [Told(USAGE, counts=self._counts)]
+            case "error":
+                told = [_fault_of(as_object(event.get("error")))]
+            case _:
+                told = []
+        return [*self._session(as_text(event.get("sessionID"))), *told]
+
+    def _session(self, session_id: str) -> list[Told]:
+        if not session_id or self._session_id:
+            return []
+        self._session_id = session_id
+        return [Told(SESSION, session_id)]
+
+
+def _counts_of(part: dict[str, object]) -> Counts:
+    tokens = as_object(part.get("tokens"))
+    cache = as_object(tokens.get("cache"))
+    return Counts(
+        as_count(tokens.get("input")) + as_count(cache.get("write")),
+        as_count(cache.get("read")),
+        as_count(tokens.get("output")) + as_count(tokens.get("reasoning")),
+        as_price(part.get("cost")) or None,
+    )
+
+
+def _fault_of(error: dict[str, object]) -> Told:
+    told = as_object(error.get("data"))
+    said = as_text(told.get("message")) or as_text(error.get("name")) or "an error"
+    status = as_count(told.get("statusCode"))
+    return fault_of_status("opencode", status, said) if status else fault_of_text("opencode", said)
+
+
+KIND = OpenCodeAgent()

@@ -3,18 +3,12 @@
 import difflib
 
 from dispatcher.core.errors import BadConfig
-from dispatcher.runs.agents.claude import ClaudeAgent
-from dispatcher.runs.agents.codex import CodexAgent
-from dispatcher.runs.agents.command import CommandAgent
-from dispatcher.runs.agents.copilot import CopilotAgent
+from dispatcher.runs.agents import aider, claude, codex, command, copilot, gemini, mini_swe_agent, opencode
 from dispatcher.runs.agents.kind import AgentKind
-from dispatcher.runs.agents.mini_swe_agent import MiniSweAgent
-from dispatcher.runs.agents.opencode import OpenCodeAgent
 
-KINDS: dict[str, AgentKind] = {
-    kind.name: kind
-    for kind in (CommandAgent(), ClaudeAgent(), CodexAgent(), OpenCodeAgent(), CopilotAgent(), MiniSweAgent())
-}
+_FILES = (command, claude, codex, opencode, gemini, copilot, aider, mini_swe_agent)
+
+KINDS: dict[str, AgentKind] = {file.KIND.name: file.KIND for file in _FILES}
 
 
 def kind_named(name: str) -> AgentKind:

@@ -1,0 +1,145 @@
+"""Gemini CLI, headless: `gemini --output-format stream-json` with the prompt on stdin."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents.faults import fault_of_text
+from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
+from dispatcher.runs.agents.telling import (
+    PRINTED,
+    RESULT,
+    SAID,
+    SESSION,
+    TOOL,
+    USAGE,
+    Counts,
+    SideFile,
+    Telling,
+    Told,
+    as_count,
+    as_object,
+    as_text,
+    parse_event,
+    render_call,
+    sum_counts,
+)
+from dispatcher.runs.folder import RunFolder
+
+_SETTINGS: dict[str, object] = {
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "telemetry": {"enabled": False},
+}
+_AUTH_TYPES = {"GOOGLE_GENAI_USE_GCA": "oauth-personal", "GOOGLE_GENAI_USE_VERTEXAI": "vertex-ai"}
+
+
+class GeminiAgent(AgentKind):
+    """Prompt on stdin; it reports no cost, and tokens only at the end: its own chat file tells them while it works.
+
+    Its settings stand in the private HOME: how it logs in (an API key unless the agent's `env` names Vertex AI or a Google login),
+    no self-update, no statistics. The folder of the outcome is named, because it refuses to write outside of what it knows.
+    """
+
+    name: ClassVar[str] = "gemini"
+    side_files: ClassVar[tuple[SideFile, ...]] = (
+        SideFile(".gemini/tmp/*/chats/session-*.jsonl", is_lines=True),
+    )
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "GEMINI_API_KEY",
+        "GEMINI_CLI_HOME",
+        "GOOGLE_API_KEY",
+        "GOOGLE_CLOUD_LOCATION",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_GEMINI_BASE_URL",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (("GEMINI_CLI_NO_RELAUNCH", "true"),)
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
+        """The command line for one run, and its settings."""
+        argv = [*(config.argv or ("gemini",)), "--output-format", "stream-json", "--skip-trust"]
+        if not mentions_flag(config, "--approval-mode", "--yolo", "-y"):
+            argv += ["--approval-mode", "yolo"]
+        if config.model:
+            argv += ["--model", config.model]
+        argv += ["--include-directories", str(folder.out), *config.extra_args]
+        settings = folder.home / ".gemini" / "settings.json"
+        return Invocation(tuple(argv), folder.prompt, ((settings, _render_settings(config)),))
+
+    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
+        """Events, one JSON object per line."""
+        return _GeminiTelling()
+
+
+def _render_settings(config: AgentConfig) -> str:
+    named = (_AUTH_TYPES[name] for name, value in config.env if name in _AUTH_TYPES and value)
+    auth = {"selectedType": next(named, "gemini-api-key")}
+    return json.dumps(_SETTINGS | {"security": {"folderTrust": {"enabled": False}, "auth": auth}}, indent=1)
+
+
+class _GeminiTelling(Telling):
+    """A message comes in pieces; input tokens hold the cached ones, too. Retries of a refused request are plain lines."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._turns: dict[str, Counts] = {}
+
+    def read_line(self, line: str) -> Sequence[Told]:
+        if "Attempt " in line and " failed" in line and parse_event(line) is None:
+            return (Told(PRINTED, line), fault_of_text("gemini", line))
+        return super().read_line(line)
+
+    def read_event(self, event: dict[str, object]) -> Sequence[Told]:
+        if event.get("type") == "message" and event.get("role") == "assistant":
+            self._pieces.append(as_text(event.get("content")))
+            return () if event.get("delta") else self._whole_message()
+        return [*self._whole_message(), *self._read_other(event)]
+
+    def read_side_file(self, name: str, text: str) -> Sequence[Told]:
+        del name
+        entry = parse_event(text) or {}
+        tokens = as_object(entry.get("tokens"))
+        if not tokens:
+            return ()
+        cached = as_count(tokens.get("cached"))
+        read = max(0, as_count(tokens.get("input")) - cached) + as_count(tokens.get("tool"))
+        written = as_count(tokens.get("output")) + as_count(tokens.get("thoughts"))
+        self._turns[as_text(entry.get("id"))] = Counts(read, cached, written)
+        return (Told(USAGE, counts=sum_counts(self._turns.values())),)
+
+    def _whole_message(self) -> list[Told]:
+        said = "".join(self._pieces)
+        self._pieces.clear()
+        return [Told(SAID, said)] if said else []
+
+    def _read_other(self, event: dict[str, object]) -> Sequence[Told]:
+        match event.get("type"):
+            case "init":
+                return (Told(SESSION, as_text(event.get("session_id"))),)
+            case "tool_use":
+                return (Told(TOOL, render_call(event.get("tool_name"), event.get("parameters"))),)
+            case "tool_result":
+                error = as_object(event.get("error"))
+                return (Told(RESULT, as_text(event.get("output")) or as_text(error.get("message"))),)
+            case "error" if event.get("severity") != "warning":
+                return (fault_of_text("gemini", as_text(event.get("message")) or "an error"),)
+            case "result":
+                return self._read_result(event)
+            case _:
+                return ()
+
+    def _read_result(self, event: dict[str, object]) -> list[Told]:
+        stats = as_object(event.get("stats"))
+        cached, total = as_count(stats.get("cached")), as_count(stats.get("total_tokens"))
+        read = max(0, as_count(stats.get("input_tokens")) - cached)
+        counts = Counts(read, cached, max(0, total - read - cached))
+        in_file = sum_counts(self._turns.values())
+        told = [Told(USAGE, counts=max(counts, in_file, key=lambda one: one.tokens))]
+        if event.get("status") == "error":
+            error = as_object(event.get("error"))
+            told.append(fault_of_text("gemini", as_text(error.get("message")) or "an error"))
+        return told
+
+
+KIND = GeminiAgent()
