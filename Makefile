@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: test-agents help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
+.PHONY: mutants test-agents help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ crash: $(STAMP) ## a sudden death at every boundary of a task's whole life, in m
 SEEDS ?= 500
 simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
 	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+mutants: $(STAMP) ## one small fault after the other in a copy of the product, and some test must notice (hours); ONLY=words takes a part
+	nice -n 19 $(BIN)/python tools/mutants.py $(if $(ONLY),--only '$(ONLY)')
 
 test-agents: $(STAMP) ## install the agent programs into .agents and play each one through the dispatcher; no model is asked
 	$(BIN)/python tools/test_agents.py $(ARGS)

@@ -97,9 +97,17 @@ def test_a_head_that_moved_is_respected_but_our_own_push_may_show_late():
     assert why(shows(None, pull(item=side)), REVIEWER, head=NEXT, replaced_head=HEAD) == ""
 
 
+def test_a_head_that_is_known_on_one_side_only_has_not_moved():
+    """A branch was found before there is a pull request; a pull request is seen before its head was noted."""
+    assert why(CLAIMED, head=HEAD) == ""
+    assert why(shows(None, pull(item=item(PULL, "bot needs-review", (BOT,)))), REVIEWER, head="") == ""
+
+
 def test_a_question_is_answered_whoever_is_assigned_and_whatever_the_labels_say():
     run = LiveRun("run-a", Role.RESPONDER, "claude", HEAD, NOW)
     task = task_in(Stage.ANSWERING)
     assert why_claim_fails(task, run, shows(item(7, "", (BEN,))), EYES, "here", NOW) == ""
+    closed = shows(item(7, "", (BEN,), is_open=False))
+    assert why_claim_fails(task, run, closed, EYES, "here", NOW) == ""
     rivalled = replace(shows(item(7)), markers=(claim("there", 4),))
     assert "another dispatcher" in why_claim_fails(task, run, rivalled, EYES, "here", NOW)

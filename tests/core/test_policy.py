@@ -94,6 +94,7 @@ QUOTA = Hold(HoldKind.QUOTA, "the quota coming back", SOON)
         (QUEUED, {"in_flight": frozenset({str(KEY)})}, HoldKind.EFFECTS_PENDING, "carried out", None),
         (approved(look_again_at=SOON), {}, HoldKind.WAITS_FOR_CI, "CI", SOON),
         (task_in(Stage.WORKING), {}, HoldKind.RUNNING, "the run", None),
+        (task_in(Stage.REVIEWING), {}, HoldKind.RUNNING, "the run", None),
         (task_in(Stage.BLOCKED, has_two_stages=True), {}, HoldKind.TWO_STAGE_LABELS, "removed", None),
         (approved(has_two_stages=True), {}, HoldKind.TWO_STAGE_LABELS, "removed", None),
         (QUEUED, {"troubles": {"acme/shop": "it is archived"}}, HoldKind.REPO_UNUSABLE, "archived", None),
@@ -151,6 +152,8 @@ def test_invariant_5_a_repository_and_a_role_have_caps_of_their_own():
     busy_role = replace(CALM, caps=Caps(per_role=(("worker", 1),)), live=live(1))
     assert why_no_slot(QUEUED, busy_role, NOW) == Hold(HoldKind.CAP, "one of 1 worker runs ending")
     assert why_no_slot(task_in(Stage.NEEDS_REVIEW), busy_role, NOW) is None
+    roomy = replace(CALM, caps=Caps(per_role=(("worker", 2),)), live=live(1))
+    assert why_no_slot(QUEUED, roomy, NOW) is None
 
 
 def test_a_pause_that_is_over_holds_nobody():
@@ -182,6 +185,14 @@ def test_a_question_waits_since_it_was_asked():
     begun = waiting(3, stage=Stage.NEEDS_REVIEW, step_started_at=EARLIER)
     asked = waiting(4, stage=Stage.ASKED, ask=Ask(1, ANNA, NOW), step_started_at=None)
     assert choose_next((begun, asked), CALM) == begun
+    nobody_knows_since_when = replace(asked, ask=None)
+    assert choose_next((begun, nobody_knows_since_when), CALM) == nobody_knows_since_when
+
+
+def test_other_work_waits_since_its_step_began_whatever_was_said_meanwhile():
+    mentioned = waiting(3, step_started_at=EARLIER, ask=Ask(1, ANNA, NOW))
+    younger = waiting(4, step_started_at=EARLIER + timedelta(minutes=1))
+    assert choose_next((younger, mentioned), CALM) == mentioned
 
 
 def fill(ready: list[Task], situation: Situation) -> list[Task]:
@@ -276,7 +287,12 @@ def test_every_role_has_its_time():
 
 @pytest.mark.parametrize(
     ("late", "covers"),
-    [(timedelta(minutes=59), True), (timedelta(minutes=61), False), (timedelta(hours=9), False)],
+    [
+        (timedelta(minutes=59), True),
+        (timedelta(hours=1), True),
+        (timedelta(minutes=61), False),
+        (timedelta(hours=9), False),
+    ],
 )
 def test_invariant_1_a_run_starts_only_while_its_claim_lasts_until_its_end(late, covers):
     """A start that an outage held up for hours found the item claimed, and at work, by another machine."""
