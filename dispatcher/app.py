@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
 from dispatcher.core.rules import HarvestLimits, LabelNames
+from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.desk import Desk, EngineSettings
 from dispatcher.engine.house import House
 from dispatcher.engine.housekeeping import Housekeeper
@@ -161,6 +162,7 @@ class Daemon:
             if isinstance(desk.runs, ProcessRuns):
                 desk.runs.agents = self.config.settings.agents
             self.engine.watcher.reconnect()
+            free_after_edit(desk)
         self._tell("config-problem", self.config.problem)
         if isinstance(desk.runs, ProcessRuns):
             self._tell("prompt-problem", "\n".join(desk.runs.prompt_problems()))
@@ -235,6 +237,8 @@ def _engine_settings(settings: Settings, instance: str) -> EngineSettings:
         sweep_s=settings.sweep_s,
         idle_tick_s=settings.poll_interval_s,
         keep=settings.keep,
+        agents=settings.agents,
+        prices=settings.prices,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from dispatcher.config.reference import render_config_reference
+from dispatcher.config.reference import render_config_reference, render_example_config
 from dispatcher.core.diagram import render_mermaid, render_stage_reference, render_stage_table
 from dispatcher.runs.variables import render_variable_reference
 from dispatcher.surfaces.reference import render_command_reference
@@ -36,6 +36,7 @@ def render_documents(root: Path) -> Mapping[Path, str]:
         workflow: render_workflow(workflow.read_text(encoding="utf-8")),
         reference / "stages.md": render_stage_reference(),
         reference / "config.md": render_config_reference(),
+        root / "config.example.toml": render_example_config(),
         reference / "commands.md": render_command_reference(),
         reference / "prompts.md": PROMPTS_HEAD + render_variable_reference(),
     }

@@ -29,6 +29,7 @@ from dispatcher.core.rules import (
     HarvestLimits,
     LabelNames,
     Limits,
+    Price,
     PromptDelivery,
     RepoRules,
 )
@@ -60,6 +61,12 @@ def build_settings(document: Document, shape: FileShape, environ: Mapping[str, s
         repos=tuple(_build_repo(name, table, shape) for name, table in shape.repo.items()),
         agents=MappingProxyType(
             {name: _build_agent(name, table) for name, table in agent_tables(shape).items()}
+        ),
+        prices=MappingProxyType(
+            {
+                name: Price(table.input_usd, table.cached_usd, table.output_usd)
+                for name, table in shape.price.items()
+            }
         ),
         caps=_build_caps(shape),
         keep=_build_keep(shape.housekeeping),
@@ -109,6 +116,8 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         labels=_build_labels(overlay(shape.labels, table.labels)),
         limits=_build_limits(overlay(shape.limits, table.limits)),
         live_runs=table.live_runs,
+        usd_per_day=table.usd_per_day,
+        tokens_per_day=table.tokens_per_day,
     )
 
 
@@ -122,12 +131,20 @@ def _build_agent(name: str, table: AgentTable) -> AgentConfig:
         env=tuple(sorted(table.env.items())),
         pass_env=tuple(table.pass_env),
         extra_args=tuple(table.extra_args),
+        vendor=table.vendor,
     )
 
 
 def _build_caps(shape: FileShape) -> Caps:
     caps = shape.caps
-    return Caps(caps.live_runs, caps.runs_per_hour, caps.batch_pause_s, tuple(sorted(caps.per_role.items())))
+    return Caps(
+        live_runs=caps.live_runs,
+        runs_per_hour=caps.runs_per_hour,
+        batch_pause_s=caps.batch_pause_s,
+        per_role=tuple(sorted(caps.per_role.items())),
+        usd_per_day=caps.usd_per_day,
+        tokens_per_day=caps.tokens_per_day,
+    )
 
 
 def _build_keep(table: HousekeepingTable) -> KeepRules:
@@ -153,6 +170,10 @@ def _build_limits(table: LimitsTable) -> Limits:
         same_check_failures=table.same_check_failures,
         ci_wait_s=table.ci_wait_minutes * 60,
         claim_expiry_s=table.claim_expiry_minutes * 60,
+        usd_per_run=table.usd_per_run,
+        tokens_per_run=table.tokens_per_run,
+        usd_per_task=table.usd_per_task,
+        tokens_per_task=table.tokens_per_task,
     )
 
 

@@ -130,6 +130,11 @@ def _agent_kind(text: str) -> str:
     return text
 
 
+def _vendor(text: str) -> str:
+    good = not text or (text == text.strip().lower() and text.isprintable() and len(text) <= 50)
+    return text if good else refuse('a short name in small letters, such as "anthropic"')
+
+
 Owner = Annotated[str, AfterValidator(_owner)]
 RepoName = Annotated[str, AfterValidator(_repo_name)]
 Login = Annotated[str, AfterValidator(_login)]
@@ -146,4 +151,7 @@ AgentNames = Annotated[list[str], OneOrMany, AfterValidator(_agent_names)]
 AgentKind = Annotated[str, AfterValidator(_agent_kind), Field(json_schema_extra={"enum": ["", *AGENT_KINDS]})]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Usd = Annotated[float, Field(ge=0, le=1_000_000)]
+Tokens = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
+Vendor = Annotated[str, AfterValidator(_vendor)]
 CountOrNone = Annotated[int, Field(ge=0, le=1_000_000)]

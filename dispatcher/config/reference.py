@@ -54,8 +54,8 @@ _EXAMPLE_TAIL = """\
 # kind = "command"
 # argv = ["my-agent", "--headless"]
 """
-_SAMPLE_NAMES = {"agent": "claude", "repo": "shop"}
-_SAMPLE_REPO = {"owner": "acme", "name": "shop"}
+_SAMPLE_NAMES = {"agent": "claude", "price": "codex", "repo": "shop"}
+_SAMPLES = {"owner": "acme", "name": "shop", "input_usd": 1.25, "output_usd": 10.0}
 
 
 def render_config_reference() -> str:
@@ -148,7 +148,7 @@ def _example_table(keys: tuple[str, ...], model: type[BaseModel]) -> Iterator[st
 
 
 def _example_value(name: str, field: FieldInfo) -> str:
-    return render_toml_value(_SAMPLE_REPO[name] if field.is_required() else field.default)
+    return render_toml_value(_SAMPLES[name] if field.is_required() else field.default)
 
 
 def _type_words(model: type[BaseModel], name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dispatcher.core.housekeeping import KeepRules
-from dispatcher.core.rules import AgentConfig, Caps, RepoRules
+from dispatcher.core.rules import AgentConfig, Caps, Price, RepoRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Settings:
     state_dir: Path
     repos: tuple[RepoRules, ...]
     agents: Mapping[str, AgentConfig] = field(default_factory=lambda: MappingProxyType({}))
+    prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
     caps: Caps = field(default_factory=Caps)
     keep: KeepRules = field(default_factory=KeepRules)
     base_url: str = "https://api.github.com"

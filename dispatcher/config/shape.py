@@ -23,6 +23,9 @@ from dispatcher.config.fields import (
     PathText,
     Regex,
     RepoName,
+    Tokens,
+    Usd,
+    Vendor,
     refuse,
 )
 from dispatcher.core.housekeeping import DAY_S, KeepRules
@@ -83,6 +86,12 @@ class CapsTable(Table):
         {},
         description="Live runs at once by role, such as { reviewer = 2 }; a role that is left out shares `live_runs`.",
     )
+    usd_per_day: Usd = Field(
+        _CAPS.usd_per_day, description="Money for all runs of a day (UTC), in US dollars; 0 means no limit."
+    )
+    tokens_per_day: Tokens = Field(
+        _CAPS.tokens_per_day, description="Tokens for all runs of a day (UTC); 0 means no limit."
+    )
 
 
 class LimitsTable(Table):
@@ -120,6 +129,20 @@ class LimitsTable(Table):
     )
     claim_expiry_minutes: Count = Field(
         _LIMITS.claim_expiry_s // 60, description="How long a claim of another instance counts, in minutes."
+    )
+    usd_per_run: Usd = Field(
+        _LIMITS.usd_per_run, description="Money for one run, in US dollars; 0 means no limit."
+    )
+    tokens_per_run: Tokens = Field(
+        _LIMITS.tokens_per_run, description="Tokens for one run; 0 means no limit."
+    )
+    usd_per_task: Usd = Field(
+        _LIMITS.usd_per_task,
+        description="Money for one task until a person says go on, in US dollars; 0 means no limit.",
+    )
+    tokens_per_task: Tokens = Field(
+        _LIMITS.tokens_per_task,
+        description="Tokens for one task until a person says go on; 0 means no limit.",
     )
 
 
@@ -178,11 +201,12 @@ class LabelsTable(Table):
 
 
 class AgentsTable(Table):
-    """Which agents take a role: one name, or a list in the order in which they are tried."""
+    """Which agents take a role: one name, or a list. The first that is not on hold takes the run, the others are its fail-over."""
 
     worker: AgentNames = Field(["claude"], description="Agents that write code.")
     reviewer: AgentNames = Field(
-        ["claude"], description="Agents that review; another vendor's sees other things."
+        ["claude"],
+        description="Agents that review; of a list, those of another vendor than the worker's come first.",
     )
     responder: AgentNames = Field(["claude"], description="Agents that answer mentions.")
 
@@ -203,6 +227,10 @@ class AgentTable(Table):
         "stdin", description="How a `command` gets its prompt: stdin, argument or file."
     )
     model: str = Field("", description='Model to ask for; "" leaves it to the program.')
+    vendor: Vendor = Field(
+        "",
+        description='Who makes the model; "" means: as kind and model tell. A reviewer is best of another vendor.',
+    )
     env: dict[EnvName, str] = Field({}, description="Variables to set for the program.")
     pass_env: list[EnvName] = Field(
         [], description="Names of the dispatcher's own variables to hand on; never forge tokens."
@@ -217,6 +245,14 @@ class AgentTable(Table):
                 f"without {', '.join(leaked)} in `env` and `pass_env`: agents never get the forge's credentials"
             )
         return self
+
+
+class PriceTable(Table):
+    """What tokens cost, by the name of an agent or a model, for programs that report tokens only. For a million, in US dollars."""
+
+    input_usd: Usd = Field(description="A million tokens read for the first time.")
+    cached_usd: Usd = Field(0.0, description="A million tokens read from the vendor's cache.")
+    output_usd: Usd = Field(description="A million tokens written, thinking included.")
 
 
 class RepoTable(Table):
@@ -249,6 +285,13 @@ class RepoTable(Table):
         "", description='Comments that match count as a mention; "" means that only mentions do.'
     )
     live_runs: Count = Field(_CAPS.live_runs, description="Live runs at once in this repository.")
+    usd_per_day: Usd = Field(
+        0.0,
+        description="Money for the runs of a day (UTC) in this repository, in US dollars; 0 means no limit.",
+    )
+    tokens_per_day: Tokens = Field(
+        0, description="Tokens for the runs of a day (UTC) in this repository; 0 means no limit."
+    )
     agents: AgentsTable = Field(AgentsTable(), description="Agents of this repository.")
     limits: LimitsTable = Field(LimitsTable(), description="Limits of this repository.")
     harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add here.")
@@ -275,6 +318,7 @@ class FileShape(Table):
     labels: LabelsTable = Field(LabelsTable(), description="Labels.")
     agents: AgentsTable = Field(AgentsTable(), description="Agents by role.")
     agent: dict[str, AgentTable] = Field({}, description="Agents by name.")
+    price: dict[str, PriceTable] = Field({}, description="Prices by the name of an agent or a model.")
     repo: dict[str, RepoTable] = Field({}, description="Repositories by a name of your choice.")
 
 

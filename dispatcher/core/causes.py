@@ -19,7 +19,7 @@ class BlockCause(StrEnum):
     MALFORMED = "malformed"
     FORK = "fork"
     EDITED = "edited"
-    START_FAILED = "start-failed"
+    NO_AGENT = "no-agent"
     BUDGET = "budget"
     STOPPED = "stopped"
 

@@ -7,9 +7,11 @@ from typing import assert_never
 
 from dispatcher.core.causes import BlockCause, render_why
 from dispatcher.core.events import (
+    AgentFaulted,
     AssignedByPerson,
     BodyEditedByStranger,
     BranchFound,
+    BudgetSpent,
     ChangesRequested,
     CheckFailed,
     CheckPassed,
@@ -41,7 +43,6 @@ from dispatcher.core.events import (
     RunStalled,
     RunTimedOut,
     StageShown,
-    StartFailed,
     Triggered,
     WorkDelivered,
     WorkWanted,
@@ -63,12 +64,14 @@ def unchanged(task: Task, _event: Event, _now: datetime) -> Task:
 
 
 def requested(task: Task, event: Event, now: datetime) -> Task:
-    """A person asks for the task, maybe again: counters start afresh, and the text counts as it is now."""
+    """A person asks for the task, maybe again: counters and budgets start afresh, and the text counts as it is now."""
     asks = Labelled | AssignedByPerson | ReviewRequested | Triggered
     return replace(
         fresh_step(task, now),
         requester=event.by if isinstance(event, asks) else task.requester or _speaker(event),
         rounds=0,
+        granted_at_usd=task.cost_usd,
+        granted_at_tokens=task.tokens,
         blocked_why="",
         body_digest="",
         resume_stage=None,
@@ -164,6 +167,12 @@ def run_given_back(task: Task, event: Event, now: datetime) -> Task:
     return replace(task, run=None, attempts=max(0, task.attempts - 1), cooldown_until=pause)
 
 
+def run_freed(task: Task, event: Event, _now: datetime) -> Task:
+    """The agent could not work, or the day's budget is used up: nothing counts, and no cooldown is waited for."""
+    hold = event.waits_for if isinstance(event, AgentFaulted) else getattr(event, "comes_back", None)
+    return replace(task, run=None, attempts=max(0, task.attempts - 1), cooldown_until=None, hold=hold)
+
+
 def run_superseded(task: Task, event: Event, now: datetime) -> Task:
     """A person changed the situation under a live run: it is ended, and counts against nobody.
 
@@ -211,7 +220,10 @@ def repair_of(run: LiveRun) -> LiveRun:
 def delivered(task: Task, event: Event, _now: datetime) -> Task:
     """Keep the worker's words for the pull request until its commits have passed."""
     assert isinstance(event, WorkDelivered)
-    return replace(task, pull_title=event.title, pull_body=event.body, tested=event.tested)
+    worked_by = task.run.agent if task.run else task.worked_by
+    return replace(
+        task, pull_title=event.title, pull_body=event.body, tested=event.tested, worked_by=worked_by
+    )
 
 
 def work_published(task: Task, event: Event, now: datetime) -> Task:
@@ -284,7 +296,13 @@ def approved(task: Task, event: Event, now: datetime) -> Task:
     """A reviewer run approved this head; the gates are looked at next."""
     assert isinstance(event, ReviewApproved)
     kept_ask = task.ask
-    return replace(fresh_step(task, now), approved_head=event.head, reviewed_head=event.head, ask=kept_ask)
+    return replace(
+        fresh_step(task, now),
+        approved_head=event.head,
+        reviewed_head=event.head,
+        ask=kept_ask,
+        found_before=(),
+    )
 
 
 def rejected(task: Task, event: Event, now: datetime) -> Task:
@@ -292,7 +310,12 @@ def rejected(task: Task, event: Event, now: datetime) -> Task:
     assert isinstance(event, ReviewRejected)
     told = (f"The reviewer asks for changes: {event.summary}", *map(describe_finding, event.findings))
     return replace(
-        fresh_step(task, now), rounds=task.rounds + 1, approved_head="", reviewed_head=event.head, told=told
+        fresh_step(task, now),
+        rounds=task.rounds + 1,
+        approved_head="",
+        reviewed_head=event.head,
+        told=told,
+        found_before=told,
     )
 
 
@@ -342,11 +365,13 @@ def sent_back(task: Task, event: Event, now: datetime) -> Task:
     agrees. What a person wants starts the count afresh.
     """
     by_machine = isinstance(event, CiTurnedRed | RebaseFailed)
+    told = (*task.told, describe_reason(event))
     return replace(
         fresh_step(task, now),
         rounds=task.rounds + 1 if by_machine else 0,
         approved_head="",
-        told=(*task.told, describe_reason(event)),
+        told=told,
+        found_before=told,
         rebasing_head="",
     )
 
@@ -431,8 +456,8 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
             return BlockCause.REFUSED, "\n".join(event.findings)
         case OutcomeMalformed():
             return BlockCause.MALFORMED, event.error
-        case StartFailed():
-            return BlockCause.START_FAILED, event.why
+        case BudgetSpent():
+            return BlockCause.BUDGET, event.detail
         case EffectRefused():
             return BlockCause.EFFECT_REFUSED, f"{event.effect}: {event.why}"
         case LimitReached():

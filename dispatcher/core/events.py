@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from dispatcher.core.model import Ask, Command, Finding, LiveRun, Person, Stage
+from dispatcher.core.faults import Fault
+from dispatcher.core.model import Ask, Command, Finding, Hold, LiveRun, Person, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +184,25 @@ class ClaimRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class StartFailed(Event):
-    """The run could not be started; a fault of the set-up, so the attempt is given back."""
+class AgentFaulted(Event):
+    """The set-up kept the agent from working (no login, no quota, no program): it goes on hold, the attempt is given back.
+
+    `waits_for` is the hold that every agent for the task is on; None: another takes over.
+    """
 
     run_id: str
-    why: str
+    agent: str
+    fault: Fault
+    waits_for: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpent(Event):
+    """A budget was used up while the run went on. `comes_back`: when it does so by itself; None: a person must say go on."""
+
+    run_id: str
+    detail: str
+    comes_back: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

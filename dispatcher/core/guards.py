@@ -86,6 +86,11 @@ def first_malformed(task: Task, _event: Event) -> bool:
     return task.run is not None and not task.run.is_repair
 
 
+def budget_comes_back(_task: Task, event: Event) -> bool:
+    """The budget is one of a day: it comes back by itself."""
+    return getattr(event, "comes_back", None) is not None
+
+
 def orders_stop(_task: Task, event: Event) -> bool:
     """The command is `stop`."""
     return getattr(event, "command", None) is Command.STOP

@@ -101,6 +101,8 @@ class HoldKind(StrEnum):
     ITEM_CLOSED = "item-closed"
     DRAINING = "draining"
     REPO_UNUSABLE = "repo-unusable"
+    AGENTS_ON_HOLD = "agents-on-hold"
+    BUDGET = "budget"
     TWO_STAGE_LABELS = "two-stage-labels"
     OVER = "over"
 
@@ -297,7 +299,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """The run that a task waits for. `checkout_of` names the run whose checkout a repair run continues."""
+    """The run that a task waits for; `kind` and `model` are those that the agent had at dispatch ("" is the program's own)."""
 
     id: str
     role: Role
@@ -305,6 +307,8 @@ class LiveRun:
     head: str
     dispatched_at: datetime
     is_repair: bool = False
+    kind: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +322,9 @@ class Task:
     `draft_head` a harvested commit that was not pushed (red check) and from which the next worker goes on.
     `moves` counts decisions, so that every effect has a key of its own. `handed_to` are the logins that the
     dispatcher itself assigned when it handed over. `asked_again`: `ask` came while a responder was at work on an older one.
+    `cost_usd` and `tokens` are what all its runs used; `granted_at_*` is how much of that had been used when a person last asked
+    to go on: budgets count from there. `agent_wish` is what an `agent:` label names, `worked_by` the agent that wrote the newest
+    commits, `found_before` what the last reviewer found.
     """
 
     key: ItemKey
@@ -367,6 +374,12 @@ class Task:
     claimed_elsewhere_until: datetime | None = None
     status_comment_id: int | None = None
     cost_usd: float = 0.0
+    tokens: int = 0
+    granted_at_usd: float = 0.0
+    granted_at_tokens: int = 0
+    agent_wish: str = ""
+    worked_by: str = ""
+    found_before: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @property

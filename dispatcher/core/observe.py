@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from dispatcher.core import events as e
+from dispatcher.core.agents import AGENT_LABEL, read_wish
 from dispatcher.core.intake import Heard, HeardKind
 from dispatcher.core.model import (
     Ask,
@@ -74,8 +75,25 @@ def learn(task: Task, snapshot: Snapshot, eyes: Eyes) -> Task:
         seen_at=max((i.updated_at for i in (issue, pull.item if pull else None) if i), default=task.seen_at),
         status_comment_id=snapshot.status_comment_id or task.status_comment_id,
         branch=task.branch or branch_name(task.key.number, (issue or front).title),
+        agent_wish=_wished_agent(snapshot, eyes),
     )
     return _learn_pull(named, pull, eyes) if pull else named
+
+
+def _wished_agent(snapshot: Snapshot, eyes: Eyes) -> str:
+    """The agent that a label on issue or pull request names, put there by somebody who may ask; the newest counts."""
+    put_on = [
+        (event.at, event.label)
+        for item in _items_of(snapshot)
+        for event in item.label_events
+        if event.added and event.label in item.labels - eyes.labels.ours
+        if event.actor and event.actor.id in eyes.allowed
+    ]
+    return read_wish(label for _, label in sorted(put_on))
+
+
+def _items_of(snapshot: Snapshot) -> tuple[Item, ...]:
+    return tuple(item for item in (snapshot.issue, snapshot.pull.item if snapshot.pull else None) if item)
 
 
 def _learn_pull(task: Task, pull: Pull, eyes: Eyes) -> Task:
@@ -184,10 +202,8 @@ def editors_since(digest: str, item: Item) -> tuple[Person | None, ...]:
 def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[Person, ...]:
     """Whose permission matters for reading this snapshot: few, so that asking stays cheap."""
     found: list[Person] = []
-    for item in (snapshot.issue, snapshot.pull.item if snapshot.pull else None):
-        if item is None:
-            continue
-        found += [event.actor for event in item.label_events if event.actor and event.label == names.turn]
+    for item in _items_of(snapshot):
+        found += [event.actor for event in item.label_events if event.actor and _asks(event, names)]
         found += [event.actor for event in item.assign_events if event.actor]
         if task.body_digest:
             found += [editor for editor in editors_since(task.body_digest, item) if editor]
@@ -197,6 +213,11 @@ def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[
             found += [snapshot.pull.item.author]
             found += [request.actor for request in snapshot.pull.review_requests if request.actor]
     return tuple({person.id: person for person in found}.values())
+
+
+def _asks(event: LabelEvent, names: LabelNames) -> bool:
+    """Whether the label asks for something: work, or a certain agent."""
+    return event.label == names.turn or event.label.startswith(AGENT_LABEL)
 
 
 # ---------------------------------------------------------------- the parts

@@ -4,10 +4,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dispatcher.core.causes import BlockCause
-from dispatcher.core.events import LimitReached
-from dispatcher.core.model import Hold, HoldKind, LiveRun, Permission, Person, Role, Stage, Task
-from dispatcher.core.rules import Caps, RepoRules
+from dispatcher.core.agents import AgentHold, candidates, choose_agent
+from dispatcher.core.causes import BlockCause, parse_why
+from dispatcher.core.events import (
+    AssignedByPerson,
+    CommandGiven,
+    Event,
+    Labelled,
+    LimitReached,
+    Mentioned,
+    Triggered,
+)
+from dispatcher.core.model import Command, Hold, HoldKind, LiveRun, Permission, Person, Role, Stage, Task
+from dispatcher.core.money import BudgetReached, Spent, day_budget_reached, task_budget_reached
+from dispatcher.core.rules import AgentConfig, Caps, RepoRules
+from dispatcher.core.usage import Usage
 
 ROLE_OF = {
     Stage.ASKED: Role.RESPONDER,
@@ -60,7 +71,7 @@ class LiveCount:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything outside the task that decides whether it may run now."""
+    """Everything outside the task that decides whether it may run now. `used_today` is by repository, `""` is the sum."""
 
     caps: Caps
     rules: Mapping[str, RepoRules]
@@ -72,11 +83,19 @@ class Situation:
     quota: Hold | None = None
     is_draining: bool = False
     troubles: Mapping[str, str] = field(default_factory=dict)
+    agents: Mapping[str, AgentConfig] = field(default_factory=dict)
+    agent_holds: Mapping[str, AgentHold] = field(default_factory=dict)
+    used_today: Mapping[str, Usage] = field(default_factory=dict)
 
 
 def why_waiting(task: Task, situation: Situation, now: datetime) -> Hold | None:
     """The first reason why no run starts for this task now; None means go."""
-    return _why_stage(task, situation) or _why_item(task, situation, now) or why_no_slot(task, situation, now)
+    return (
+        _why_stage(task, situation)
+        or _why_item(task, situation, now)
+        or why_no_agent(task, situation, now)
+        or why_no_slot(task, situation, now)
+    )
 
 
 def _why_stage(task: Task, situation: Situation) -> Hold | None:
@@ -118,6 +137,46 @@ def _why_item(task: Task, situation: Situation, now: datetime) -> Hold | None:
     return None
 
 
+def agents_to_try(task: Task, situation: Situation) -> tuple[str, ...]:
+    """The agents that may take the task's next run, in the order in which they are tried."""
+    rules, role = situation.rules.get(task.repo), ROLE_OF.get(task.stage)
+    return candidates(task, role, rules, situation.agents) if rules and role else ()
+
+
+def why_no_agent(task: Task, situation: Situation, now: datetime) -> Hold | None:
+    """The hold that every agent for the task is on; waiting for it uses no attempt."""
+    chosen = choose_agent(agents_to_try(task, situation), situation.agent_holds, now)
+    return chosen if isinstance(chosen, Hold) else None
+
+
+def is_blocked_for_agents(task: Task) -> bool:
+    """Whether the task is a person's turn because no agent can work."""
+    return task.stage is Stage.BLOCKED and parse_why(task.blocked_why)[0] is BlockCause.NO_AGENT
+
+
+def says_agents_work(task: Task, event: Event) -> bool:
+    """Whether a person who does this on the task takes its agents to be able to work again: they saw to the login, or want it tried."""
+    if isinstance(event, CommandGiven):
+        waits = task.stage in ROLE_OF and task.hold is not None and task.hold.kind is HoldKind.AGENTS_ON_HOLD
+        return event.command is not Command.STOP and (waits or is_blocked_for_agents(task))
+    return isinstance(event, Mentioned | Labelled | AssignedByPerson | Triggered) and is_blocked_for_agents(
+        task
+    )
+
+
+def why_no_money(task: Task, situation: Situation, now: datetime) -> Hold | None:
+    """The budget of this day that is used up, for this repository or in all."""
+    used = situation.used_today
+    spent = Spent(repo_today=used.get(task.repo, Usage()), today=used.get("", Usage()))
+    reached = day_budget_reached(spent, situation.rules.get(task.repo), situation.caps, now)
+    return hold_for_budget(reached) if reached else None
+
+
+def hold_for_budget(reached: BudgetReached) -> Hold:
+    """Waiting for a budget of the day."""
+    return Hold(HoldKind.BUDGET, f"the next day, or a higher limit ({reached})", reached.until)
+
+
 def why_no_slot(task: Task, situation: Situation, now: datetime) -> Hold | None:
     """Reasons that lie in what else is running: caps, pauses, quota. Waiting for these never uses an attempt."""
     caps, live = situation.caps, situation.live
@@ -125,6 +184,8 @@ def why_no_slot(task: Task, situation: Situation, now: datetime) -> Hold | None:
         return Hold(HoldKind.DRAINING, "the dispatcher being started again")
     if situation.quota:
         return situation.quota
+    if hold := why_no_money(task, situation, now):
+        return hold
     if len(live) >= caps.live_runs:
         return Hold(HoldKind.CAP, f"one of {caps.live_runs} runs ending")
     rules = situation.rules.get(task.repo)
@@ -174,9 +235,19 @@ def limit_reached(task: Task) -> LimitReached | None:
         return LimitReached(BlockCause.ATTEMPTS, f"{task.attempts} of {limits.attempts} attempts used")
     if task.stage is Stage.NEEDS_REWORK and task.rounds >= limits.rounds:
         return LimitReached(BlockCause.ROUNDS, f"{task.rounds} of {limits.rounds} rounds used")
+    if reached := task_budget_reached(Spent(task=used_since_granted(task)), limits):
+        return LimitReached(BlockCause.BUDGET, str(reached))
     if task.stage is Stage.NEEDS_REWORK and not task.can_push:
         return LimitReached(BlockCause.FORK, "the branch is in a fork, where the bot cannot push")
     return None
+
+
+def used_since_granted(task: Task) -> Usage:
+    """What the task used since a person last asked to go on: budgets of a task count from there. Kinds of tokens are not told apart."""
+    return Usage(
+        output_tokens=max(0, task.tokens - task.granted_at_tokens),
+        cost_usd=max(0.0, task.cost_usd - task.granted_at_usd),
+    )
 
 
 def wall_limit_s(role: Role, task: Task) -> int:

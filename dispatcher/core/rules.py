@@ -34,7 +34,7 @@ class LabelNames:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one task may use. Times in seconds, sizes in bytes, money in US dollars."""
+    """What one task may use. Times in seconds, sizes in bytes, money in US dollars; a budget of 0 is none."""
 
     attempts: int = 3
     rounds: int = 5
@@ -49,6 +49,10 @@ class Limits:
     same_check_failures: int = 3
     ci_wait_s: int = 3600
     claim_expiry_s: int = 7200
+    usd_per_run: float = 0.0
+    tokens_per_run: int = 0
+    usd_per_task: float = 5.0
+    tokens_per_task: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,14 @@ CI_PATHS = (
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may run at once and how fast; the same shape for the whole and for one repository."""
+    """What may run at once, how fast, and for how much a day (0: no budget), over all repositories."""
 
     live_runs: int = 10
     runs_per_hour: int = 60
     batch_pause_s: int = 30
     per_role: tuple[tuple[str, int], ...] = ()
+    usd_per_day: float = 100.0
+    tokens_per_day: int = 0
 
 
 class PromptDelivery(StrEnum):
@@ -101,7 +107,7 @@ class AgentConfig:
 
     `argv` is empty for kinds that know their own program. `env` are variables to set, `pass_env` names of the
     dispatcher's own variables to hand on: nothing else of its environment reaches an agent. `extra_args` go behind
-    the arguments that the kind makes itself.
+    the arguments that the kind makes itself. `vendor` is who makes the model, where kind and model do not tell.
     """
 
     name: str
@@ -112,6 +118,16 @@ class AgentConfig:
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     pass_env: tuple[str, ...] = ()
     extra_args: tuple[str, ...] = ()
+    vendor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens cost, in US dollars: read for the first time, read from the vendor's cache, written."""
+
+    input_usd: float
+    cached_usd: float
+    output_usd: float
 
 
 AGENT_KINDS = ("command", "claude", "codex", "opencode", "gemini", "copilot", "aider", "mini-swe-agent")
@@ -143,12 +159,14 @@ class RepoRules:
     labels: LabelNames = field(default_factory=LabelNames)
     limits: Limits = field(default_factory=Limits)
     live_runs: int = 10
+    usd_per_day: float = 0.0
+    tokens_per_day: int = 0
 
     @property
     def full_name(self) -> str:
         """`owner/name`."""
         return f"{self.owner}/{self.name}"
 
-    def agent_for(self, role: str) -> str:
-        """The name of the agent that takes this role first."""
-        return dict(self.agents)[role][0]
+    def agents_for(self, role: str) -> tuple[str, ...]:
+        """The names of the agents that take this role, in the order in which they are tried."""
+        return dict(self.agents).get(role, ())

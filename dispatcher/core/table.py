@@ -11,10 +11,12 @@ from dispatcher.core import guards as g
 from dispatcher.core import reactions as r
 from dispatcher.core.changes import Change
 from dispatcher.core.events import (
+    AgentFaulted,
     Answered,
     AssignedByPerson,
     BodyEditedByStranger,
     BranchFound,
+    BudgetSpent,
     ChangesRequested,
     CheckFailed,
     CheckPassed,
@@ -57,7 +59,6 @@ from dispatcher.core.events import (
     RunTimedOut,
     RunVanished,
     StageShown,
-    StartFailed,
     Triggered,
     Unlabelled,
     WorkDelivered,
@@ -175,7 +176,9 @@ TROUBLE = (
         Row(live, RunVanished, back, None, c.run_given_back, (r.show,)),
         Row(live, OutcomeMalformed, live, g.first_malformed, c.repair_begins, (r.start_repair,)),
         Row(live, OutcomeMalformed, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
-        Row(live, StartFailed, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
+        Row(live, AgentFaulted, back, None, c.run_freed, (r.keep, r.show)),
+        Row(live, BudgetSpent, back, g.budget_comes_back, c.run_freed, (r.stop, r.keep, r.show)),
+        Row(live, BudgetSpent, S.BLOCKED, None, c.blocked, (r.stop, r.keep, r.show, r.ask_person)),
         Row(live, PersonTookOver, back, None, c.run_superseded, (r.stop, r.keep, r.show)),
         Row(live, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.stop, r.keep, r.show)),
     )),
@@ -277,7 +280,7 @@ REFUSED: dict[EventType, str] = {
     StageShown: "labels show no such stage: a live one is taken over as its waiting one, a closed item is an end",
     Dispatched: "a run starts only from a waiting stage",
     **dict.fromkeys(
-        (ClaimRefused, StartFailed, OutcomeMalformed, *RUN_FAILED, RunCancelled),
+        (ClaimRefused, AgentFaulted, BudgetSpent, OutcomeMalformed, *RUN_FAILED, RunCancelled),
         "no run is expected in this stage",
     ),
     **dict.fromkeys(

@@ -12,6 +12,7 @@ SLOT_HOLDS = frozenset(
         HoldKind.RUNS_PER_HOUR,
         HoldKind.BATCH_PAUSE,
         HoldKind.QUOTA,
+        HoldKind.BUDGET,
         HoldKind.DRAINING,
         HoldKind.REPO_UNUSABLE,
     }

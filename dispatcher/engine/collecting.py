@@ -6,21 +6,28 @@ from dataclasses import replace
 from dispatcher.core.effects import StartRun
 from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.events import (
+    AgentFaulted,
     Event,
     OutcomeMalformed,
     RunCancelled,
     RunDied,
     RunStalled,
     RunTimedOut,
-    StartFailed,
     WorkDelivered,
 )
+from dispatcher.core.faults import Fault, FaultKind
 from dispatcher.core.model import Task
 from dispatcher.core.policy import wall_limit_s
+from dispatcher.core.usage import Usage
+from dispatcher.engine.agents import fault_event, was_on_hold
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.ledger import Closing, apply
 from dispatcher.engine.looking import Watcher
+from dispatcher.engine.spending import budget_spent, note_usage, used_today, with_spend
 from dispatcher.ports import RunRecord, RunReport
+
+SAYS_NOTHING = (RunDied, RunStalled, RunTimedOut, RunCancelled)
+"""Ends that do not tell whether the agent can work."""
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +41,11 @@ class Collector:
 
     def collect(self) -> None:
         """Look at every live run once; one that cannot be read now is looked at again in the next tick."""
-        for record in self._desk.journal.load_live_runs():
+        live = self._desk.journal.load_live_runs()
+        today = used_today(self._desk, self._desk.clock.now()) if live else {"": Usage()}
+        for record in live:
             try:
-                self._collect_one(record)
+                self._collect_one(record, today)
             except RetryLater as error:
                 log.warning("collect run=%s postponed: %s", record.run.id, error)
             except (JournalUnusable, BadCredential):
@@ -47,18 +56,23 @@ class Collector:
             except Exception as error:  # noqa: BLE001 - one run's accident must not stop the others
                 self._desk.note_accident(f"run {record.run.id}", error, record.task)
 
-    def _collect_one(self, record: RunRecord) -> None:
+    def _collect_one(self, record: RunRecord, today: dict[str, Usage]) -> None:
         desk, run_id = self._desk, record.run.id
         report = desk.runs.report(run_id)
         task = desk.journal.load_task(record.task)
         is_awaited = task is not None and task.run is not None and task.run.id == run_id
+        if note_usage(desk, record, report) and task is not None:
+            task = with_spend(desk, task)
+            desk.journal.save_task(task)
         if report.state == "running":
             self._is_running(record, is_awaited=is_awaited)
+            if is_awaited and task is not None:
+                self._hold_to_budget(record, task, today)
         elif report.state == "absent":
             self._is_absent(record, task, is_awaited=is_awaited)
         elif task is None or not is_awaited:
             desk.runs.reap(run_id)
-            desk.journal.mark_run_ended(run_id, desk.clock.now(), "superseded", report.cost_usd)
+            desk.journal.mark_run_ended(run_id, desk.clock.now(), "superseded")
             desk.agenda.touch(record.task)
         else:
             self._has_ended(record, report, task)
@@ -68,6 +82,12 @@ class Collector:
             self._desk.journal.mark_run_started(record.run.id, self._desk.clock.now())
         if not is_awaited:
             self._desk.runs.stop(record.run.id, "nobody waits for it")
+
+    def _hold_to_budget(self, record: RunRecord, task: Task, today: dict[str, Usage]) -> None:
+        """End a run that has used up a budget; that is nobody's failure."""
+        record = self._desk.journal.load_run(record.run.id) or record
+        if spent := budget_spent(self._desk, record, task, today):
+            apply(self._desk, task, spent)
 
     def _is_absent(self, record: RunRecord, task: Task | None, *, is_awaited: bool) -> None:
         """Reserved, and not started: fine while the start is still to be done; else it will never come."""
@@ -89,15 +109,17 @@ class Collector:
         """The item is read again before a verdict or an answer is acted on: a person may have been quicker."""
         desk = self._desk
         desk.runs.reap(report.run_id)
-        event = self._event_of(record, report, task)
+        event, closing = self._event_of(record, report, task), Closing(run_ended=report.run_id)
         if not isinstance(event, WorkDelivered):
             self._watcher.inspect(task.key)
             task = desk.journal.load_task(record.task) or task
-        task = replace(task, cost_usd=task.cost_usd + (report.cost_usd or 0.0))
-        task = apply(desk, task, event, Closing(run_ended=report.run_id))
-        desk.journal.mark_run_ended(
-            report.run_id, desk.clock.now(), _result_of(event, report), report.cost_usd
-        )
+        if isinstance(event, AgentFaulted):
+            event, hold = fault_event(desk, record, task, event.fault)
+            closing = replace(closing, agents_held=(hold,))
+        elif not isinstance(event, SAYS_NOTHING) and was_on_hold(desk, record.run.agent):
+            closing = replace(closing, agents_freed=(record.run.agent,))
+        task = apply(desk, task, event, closing)
+        desk.journal.mark_run_ended(report.run_id, desk.clock.now(), _result_of(event))
         self._watcher.look_for_gates(task)
 
     def _event_of(self, record: RunRecord, report: RunReport, task: Task) -> Event:
@@ -106,13 +128,12 @@ class Collector:
         if report.ended_because == "stopped":
             return RunCancelled(run_id, report.detail or "stopped")
         if report.ended_because == "could-not-start":
-            return StartFailed(run_id, report.detail)
+            return AgentFaulted(run_id, record.run.agent, Fault(FaultKind.SETTINGS, report.detail))
         outcome = self._desk.runs.load_outcome(run_id, record.run.role)
         if not isinstance(outcome, OutcomeMalformed):
             return outcome
         if report.fault is not None:
-            fault = report.fault
-            return StartFailed(run_id, fault.text) if fault.needs_person else RunDied(run_id, fault.text)
+            return AgentFaulted(run_id, record.run.agent, report.fault)
         match report.ended_because:
             case "timed-out":
                 return RunTimedOut(run_id, wall_limit_s(record.run.role, task))
@@ -126,8 +147,7 @@ class Collector:
                 return RunDied(run_id, report.detail or report.ended_because or "its supervisor is gone")
 
 
-def _result_of(event: Event, report: RunReport) -> str:
+def _result_of(event: Event) -> str:
     """The event's name; where the set-up was at fault, with what `explain` can name."""
-    if report.fault is None or not isinstance(event, StartFailed | RunDied):
-        return type(event).__name__
-    return f"{type(event).__name__} ({report.fault.text})"
+    fault = f" ({event.fault.text})" if isinstance(event, AgentFaulted) else ""
+    return type(event).__name__ + fault

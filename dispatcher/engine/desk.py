@@ -2,13 +2,13 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from dispatcher.core.housekeeping import KeepRules
 from dispatcher.core.model import ItemKey, Person, Snapshot, Task
-from dispatcher.core.rules import Caps, RepoRules
+from dispatcher.core.rules import AgentConfig, Caps, Price, RepoRules
 from dispatcher.engine.agenda import Agenda
 from dispatcher.engine.jobs import Jobs
 from dispatcher.ports import Clock, Forge, Intake, Journal, Repo, Runs, Words, Workspaces
@@ -23,7 +23,7 @@ def draw_nonce() -> str:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the loop itself needs. Times in seconds."""
+    """What the loop itself needs. Times in seconds; `prices` by the name of an agent or a model."""
 
     rules: tuple[RepoRules, ...]
     caps: Caps = field(default_factory=Caps)
@@ -35,6 +35,8 @@ class EngineSettings:
     mergeable_wait_s: float = 5.0
     ci_look_s: float = 60.0
     keep: KeepRules = field(default_factory=KeepRules)
+    agents: Mapping[str, AgentConfig] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

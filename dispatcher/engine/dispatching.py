@@ -4,20 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dispatcher.core.agents import choose_agent
 from dispatcher.core.events import Dispatched, Event, HeadUnchecked, RunVanished
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Stage, Task
 from dispatcher.core.policy import (
     ROLE_OF,
     LiveCount,
     Situation,
+    agents_to_try,
     choose_next,
     limit_reached,
     why_no_slot,
     why_waiting,
 )
+from dispatcher.core.rules import AgentConfig
 from dispatcher.engine.agenda import SLOT_HOLDS
+from dispatcher.engine.agents import ask_about, load_holds
 from dispatcher.engine.desk import Desk
-from dispatcher.engine.ledger import apply, with_limits
+from dispatcher.engine.ledger import Closing, apply, with_limits
+from dispatcher.engine.spending import used_today
 from dispatcher.ports import RunRecord
 
 HOUR = timedelta(hours=1)
@@ -74,10 +79,21 @@ class Starter:
         hold = why_waiting(task, situation, now)
         if hold is None or hold.kind in SLOT_HOLDS:
             return task
+        if hold.kind is HoldKind.AGENTS_ON_HOLD and hold.until is None and self._asks(task, situation):
+            return None
         if hold != task.hold:
             self._desk.journal.save_task(replace(task, hold=hold))
         self._desk.agenda.park(task.key, hold)
         return None
+
+    def _asks(self, task: Task, situation: Situation) -> bool:
+        """Only a person can mend the agents that the task waits for: ask one, once, on the first task that needs them."""
+        asking = ask_about(self._desk, task, agents_to_try(task, situation))
+        if asking is None:
+            return False
+        event, holds = asking
+        apply(self._desk, task, event, Closing(agents_held=holds))
+        return True
 
     def _overdue(self, task: Task, situation: Situation) -> Event | None:
         """The watchdog: what must be decided now because nobody else will (spec invariant 9)."""
@@ -111,12 +127,23 @@ class Starter:
             self._last_batch_at = now
 
     def _start(self, task: Task, situation: Situation, now: datetime) -> Situation:
-        role = ROLE_OF[task.stage]
-        agent = self._desk.repos[task.key.repo_id].rules.agent_for(role)
-        run = LiveRun(_run_id(task, str(role), self._desk.nonce()), role, agent, task.head, now)
+        role, agents = ROLE_OF[task.stage], self._desk.settings.agents
+        name = choose_agent(agents_to_try(task, situation), situation.agent_holds, now)
+        assert isinstance(name, str)  # else `why_waiting` had said so
+        config = agents.get(name) or AgentConfig(name, "")
+        run_id = _run_id(task, str(role), self._desk.nonce())
+        run = LiveRun(run_id, role, name, task.head, now, kind=config.kind, model=config.model)
+        self._tell_of_wish(task)
         apply(self._desk, replace(task, hold=None), Dispatched(run))
         live = (*situation.live, LiveCount(str(task.key), task.repo, role))
         return replace(situation, live=live, dispatched_last_hour=situation.dispatched_last_hour + 1)
+
+    def _tell_of_wish(self, task: Task) -> None:
+        """A label that names no agent is told: the run goes to another one than the person wanted."""
+        wish, agents = task.agent_wish, self._desk.settings.agents
+        if wish and wish not in agents:
+            told = f"the label agent:{wish} names no agent; there are {', '.join(sorted(agents))}"
+            self._desk.note_once(f"wish {task.key}", told, task.key)
 
     def _park_for_slot(self, task: Task, situation: Situation, now: datetime) -> None:
         hold = why_no_slot(task, situation, now)
@@ -143,6 +170,9 @@ class Starter:
             quota=desk.forge.quota_hold(),
             is_draining=desk.is_draining,
             troubles=desk.troubles,
+            agents=desk.settings.agents,
+            agent_holds=load_holds(desk),
+            used_today=used_today(desk, now),
         )
 
     def _slot_is_free(self, situation: Situation, now: datetime) -> bool:
@@ -154,6 +184,7 @@ class Starter:
             HoldKind.RUNS_PER_HOUR,
             HoldKind.BATCH_PAUSE,
             HoldKind.QUOTA,
+            HoldKind.BUDGET,
             HoldKind.DRAINING,
         }
 

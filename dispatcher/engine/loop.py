@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.model import Stage
+from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.collecting import Collector
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.dispatching import Starter
@@ -51,6 +52,7 @@ class Engine:
     def start(self) -> None:
         """Learn who we are, then pick up what is there. Raises BadCredential, BadConfig: no round would mend that."""
         self._connect_if_reachable()
+        free_after_edit(self.desk)
         self.recover()
 
     def _connect_if_reachable(self) -> None:

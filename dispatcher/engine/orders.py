@@ -4,9 +4,13 @@ import logging
 
 from dispatcher.core.events import CommandGiven
 from dispatcher.core.model import Command, ItemKey
+from dispatcher.engine.agents import free_agents
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.ledger import apply
 from dispatcher.ports import Order
+
+FREE_AGENT = "free-agent"
+"""The order that takes an agent off hold; its argument is the agent's name."""
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +34,18 @@ def _carry_out(desk: Desk, order: Order) -> str:
         desk.stop_asked = True
         desk.kills_on_stop = order.name == "kill"
         return ""
+    if order.name == FREE_AGENT:
+        return _free_agent(desk, order.argument)
     if order.name not in set(Command):
         return "there is no such order"
     return _command(desk, Command(order.name), order.argument)
+
+
+def _free_agent(desk: Desk, name: str) -> str:
+    if name not in desk.settings.agents:
+        return f"there is no agent {name}"
+    free_agents(desk, [name])
+    return ""
 
 
 def _command(desk: Desk, command: Command, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.effects import ALL_EFFECTS, AnyEffect, Effect
 from dispatcher.core.events import ALL_EVENTS, Event
 from dispatcher.core.model import LiveRun, Task
@@ -41,7 +42,7 @@ def kind_of(value: Event | Effect) -> str:
     return type(value).__name__
 
 
-def render_body(value: Event | Effect | Task | LiveRun) -> str:
+def render_body(value: Event | Effect | Task | LiveRun | AgentHold) -> str:
     """The value as JSON text; characters that no database takes become U+FFFD."""
     adapter = _adapter(type(value))
     try:
@@ -58,6 +59,11 @@ def parse_task(body: str) -> Task:
 def parse_live_run(body: str) -> LiveRun:
     """The run that `render_body` wrote. Raises Unreadable."""
     return _parse(LiveRun, body)
+
+
+def parse_agent_hold(body: str) -> AgentHold:
+    """The hold that `render_body` wrote. Raises Unreadable."""
+    return _parse(AgentHold, body)
 
 
 def parse_event(kind: str, body: str) -> Event:

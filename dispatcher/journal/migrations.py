@@ -4,6 +4,7 @@ Version 1 is the first schema that was published. A change of `schema` comes wit
 version that it leads to; a new file gets the present tables at once.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,29 @@ class Migration:
     apply: Callable[[sa.Connection], None]
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = ()
+def _keep_usage(connection: sa.Connection) -> None:
+    """Runs know their agent, tokens and prompt files in columns; agents can be on hold."""
+    for column in (
+        "agent TEXT NOT NULL DEFAULT ''",
+        "input_tokens BIGINT NOT NULL DEFAULT '0'",
+        "cached_tokens BIGINT NOT NULL DEFAULT '0'",
+        "output_tokens BIGINT NOT NULL DEFAULT '0'",
+        "prompt_digest TEXT NOT NULL DEFAULT ''",
+    ):
+        connection.exec_driver_sql(f"ALTER TABLE runs ADD COLUMN {column}")
+    for run_id, body in connection.exec_driver_sql("SELECT id, body FROM runs").all():
+        agent = str(json.loads(body).get("agent", ""))
+        connection.execute(
+            sa.text("UPDATE runs SET agent = :agent WHERE id = :run_id"), {"agent": agent, "run_id": run_id}
+        )
+    connection.exec_driver_sql(
+        "CREATE TABLE agent_holds (agent TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (agent))"
+    )
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    Migration(2, "runs know agent, tokens and prompt files; agents can be on hold", _keep_usage),
+)
 NEWEST: Final = 1 + len(MIGRATIONS)
 
 

@@ -7,13 +7,16 @@ from typing import Any, Final, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import Update
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.events import Dispatched, Event
 from dispatcher.core.model import ItemKey, LiveRun, Stage, Task
+from dispatcher.core.usage import Usage
 from dispatcher.journal import codec
 from dispatcher.journal.schema import (
     EPOCH,
     LIVE,
     PENDING,
+    agent_holds,
     changes,
     cursors,
     decisions,
@@ -273,6 +276,7 @@ def insert_run(task: Task, run: LiveRun) -> sa.Executable:
         **_key_row(task.key),
         repo=task.repo,
         role=str(run.role),
+        agent=run.agent,
         state=LIVE[0],
         dispatched_at=run.dispatched_at,
         body=codec.render_body(run),
@@ -297,11 +301,32 @@ def newest_runs(task: ItemKey | None, limit: int) -> _Found:
 
 
 def dispatches_since(since: datetime, repo: str | None) -> _Found:
-    """How many runs were reserved since then, and what those that told it have cost."""
-    found = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(runs.c.cost_usd), 0.0)).where(
-        runs.c.dispatched_at >= since
-    )
+    """How many runs were reserved since then."""
+    found = sa.select(sa.func.count()).select_from(runs).where(runs.c.dispatched_at >= since)
     return found if repo is None else found.where(runs.c.repo == repo)
+
+
+_used = (
+    sa.func.coalesce(sa.func.sum(runs.c.input_tokens), 0).label("input_tokens"),
+    sa.func.coalesce(sa.func.sum(runs.c.cached_tokens), 0).label("cached_tokens"),
+    sa.func.coalesce(sa.func.sum(runs.c.output_tokens), 0).label("output_tokens"),
+    sa.func.sum(runs.c.cost_usd).label("cost_usd"),  # NULL where nobody told a cost
+)
+
+
+def usage_of(task: ItemKey) -> _Found:
+    """The sum over all runs of a task."""
+    return sa.select(*_used).where(_is(runs, task))
+
+
+def usage_since(since: datetime) -> _Found:
+    """The sums over the runs reserved since then, by repository."""
+    return sa.select(runs.c.repo, *_used).where(runs.c.dispatched_at >= since).group_by(runs.c.repo)
+
+
+def runs_since(since: datetime) -> _Found:
+    """The runs reserved since then, oldest first."""
+    return sa.select(runs).where(runs.c.dispatched_at >= since).order_by(runs.c.dispatched_at, runs.c.id)
 
 
 def start_run(run_id: str, at: datetime) -> Update:
@@ -322,10 +347,43 @@ def end_run(run_id: str, state: str, at: datetime, result: str) -> Update:
     )
 
 
-def tell_run(run_id: str, result: str, cost_usd: float | None) -> Update:
-    """Add what became known about a run, ended or not; a cost that is known is not forgotten."""
-    cost = runs.c.cost_usd if cost_usd is None else cost_usd
-    return sa.update(runs).where(runs.c.id == run_id).values(result=result, cost_usd=cost)
+def tell_run(run_id: str, result: str) -> Update:
+    """Add how a run ended, if it did not say so yet."""
+    return sa.update(runs).where(runs.c.id == run_id).values(result=result)
+
+
+def tell_usage(run_id: str, usage: Usage, prompt_digest: str) -> Update | None:
+    """Add what became known about a run, ended or not; None where there is nothing to add. What is known is not forgotten."""
+    known: dict[str, Any] = {"prompt_digest": prompt_digest} if prompt_digest else {}
+    if usage.tokens:
+        known |= {name: getattr(usage, name) for name in ("input_tokens", "cached_tokens", "output_tokens")}
+    if usage.cost_usd is not None:
+        known["cost_usd"] = usage.cost_usd
+    return sa.update(runs).where(runs.c.id == run_id).values(**known) if known else None
+
+
+# ---------------------------------------------------------------- agents on hold
+
+
+def every_agent_hold() -> _Found:
+    """All holds."""
+    return sa.select(agent_holds).order_by(agent_holds.c.agent)
+
+
+def change_agent_hold(hold: AgentHold) -> Update:
+    """Overwrite a hold that is there."""
+    body = codec.render_body(hold)
+    return sa.update(agent_holds).where(agent_holds.c.agent == hold.agent).values(body=body)
+
+
+def insert_agent_hold(hold: AgentHold) -> sa.Executable:
+    """Write a new hold down."""
+    return sa.insert(agent_holds).values(agent=hold.agent, body=codec.render_body(hold))
+
+
+def forget_agent_holds(names: Sequence[str]) -> sa.Executable:
+    """The agents get runs again."""
+    return sa.delete(agent_holds).where(agent_holds.c.agent.in_(names))
 
 
 # ---------------------------------------------------------------- what was heard, cursors, orders

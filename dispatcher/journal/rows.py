@@ -4,7 +4,9 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.model import ItemKey, Stage
+from dispatcher.core.usage import Usage
 from dispatcher.journal import codec
 from dispatcher.ports import DecisionRecord, Order, RunRecord, StoredEffect
 
@@ -37,8 +39,19 @@ def run_record(row: _Row) -> RunRecord:
         state=row.state,
         ended_at=row.ended_at,
         result=row.result,
-        cost_usd=row.cost_usd,
+        usage=usage(row),
+        prompt_digest=row.prompt_digest,
     )
+
+
+def usage(row: _Row) -> Usage:
+    """What a row of `runs`, or a sum over several, says was used."""
+    return Usage(int(row.input_tokens), int(row.cached_tokens), int(row.output_tokens), row.cost_usd)
+
+
+def agent_hold(row: _Row) -> AgentHold:
+    """A row of `agent_holds`."""
+    return codec.parse_agent_hold(row.body)
 
 
 def decision_record(row: _Row) -> DecisionRecord:

@@ -117,6 +117,11 @@ runs = sa.Table(
     sa.Column("result", Words, nullable=False, server_default=""),
     sa.Column("cost_usd", sa.Double),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False, server_default=""),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("prompt_digest", sa.Text, nullable=False, server_default=""),
     _of_task(),
     sa.CheckConstraint("state IN ('reserved', 'running', 'ended', 'cancelled')", name="runs_known_state"),
     sa.Index("runs_by_task", "repo_id", "number", "dispatched_at"),
@@ -202,6 +207,13 @@ heard = sa.Table(
     sa.Column("at", Moment, nullable=False),
     sa.PrimaryKeyConstraint("repo_id", "number", "version"),
     sa.Index("heard_by_age", "at"),
+)
+
+agent_holds = sa.Table(
+    "agent_holds",
+    metadata,
+    sa.Column("agent", sa.Text, primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
 )
 
 cursors = sa.Table(

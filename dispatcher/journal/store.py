@@ -9,9 +9,11 @@ from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.errors import ClaimLost, JournalUnusable
-from dispatcher.core.events import ClaimRefused, RunCancelled, StartFailed
+from dispatcher.core.events import ClaimRefused, RunCancelled
 from dispatcher.core.model import ItemKey, Stage, Task
+from dispatcher.core.usage import Usage
 from dispatcher.journal import codec, queries, rows
 from dispatcher.journal.migrations import NEWEST, load_version, migrate, refuse_newer, refuse_older
 from dispatcher.journal.schema import EPOCH
@@ -19,7 +21,7 @@ from dispatcher.journal.sqlite_only import copy_database, integrity_problems, na
 from dispatcher.ports import Decided, DecisionRecord, Order, RunRecord, StoredEffect
 
 _AT_ONCE: Final = 500  # bound values per query; SQLite takes 32,766, other databases less
-_NEVER_RAN: Final = (ClaimRefused, StartFailed, RunCancelled)
+_NEVER_RAN: Final = (ClaimRefused, RunCancelled)
 
 
 class SqlJournal:
@@ -146,6 +148,7 @@ class SqlJournal:
                 state = "cancelled" if isinstance(decided.event, _NEVER_RAN) else "ended"
                 result = codec.kind_of(decided.event)
                 connection.execute(queries.end_run(decided.run_ended, state, decided.at, result))
+            _hold_agents(connection, decided)
             if reserved is not None:
                 _reserve(connection, decided.task, queries.insert_run(decided.task, reserved))
 
@@ -228,27 +231,52 @@ class SqlJournal:
 
     def count_dispatches_since(self, since: datetime, repo: str | None = None) -> int:
         """How many runs were reserved since then; `repo` is `owner/name` as it was at the time."""
-        return self._dispatches_since(since, repo)[0]
-
-    def sum_cost_usd_since(self, since: datetime, repo: str | None = None) -> float:
-        """What the runs reserved since then have cost, as far as their agents told; US dollars."""
-        return self._dispatches_since(since, repo)[1]
-
-    def _dispatches_since(self, since: datetime, repo: str | None) -> tuple[int, float]:
         with self._reading() as connection:
-            count, cost_usd = connection.execute(queries.dispatches_since(since, repo)).one()
-            return int(count), float(cost_usd)
+            return int(connection.execute(queries.dispatches_since(since, repo)).scalar_one())
 
     def mark_run_started(self, run_id: str, at: datetime) -> None:
         """The supervisor has the run; without effect on a run that is running or over."""
         with self._writing() as connection:
             connection.execute(queries.start_run(run_id, at))
 
-    def mark_run_ended(self, run_id: str, at: datetime, result: str, cost_usd: float | None = None) -> None:
-        """The run is over; its slot is free. On a run that is over already only result and cost are added."""
+    def mark_run_ended(self, run_id: str, at: datetime, result: str, usage: Usage | None = None) -> None:
+        """The run is over; its slot is free. On a run that is over already only result and usage are added."""
         with self._writing() as connection:
             connection.execute(queries.end_run(run_id, "ended", at, result))
-            connection.execute(queries.tell_run(run_id, result, cost_usd))
+            connection.execute(queries.tell_run(run_id, result))
+            _tell_usage(connection, run_id, usage or Usage())
+
+    def note_usage(self, run_id: str, usage: Usage, prompt_digest: str = "") -> None:
+        """What the run used up to now; what is known already is not forgotten for an empty report."""
+        with self._writing() as connection:
+            _tell_usage(connection, run_id, usage, prompt_digest)
+
+    def sum_usage(self, task: ItemKey) -> Usage:
+        """What all runs of a task used, live ones included."""
+        with self._reading() as connection:
+            return rows.usage(connection.execute(queries.usage_of(task)).one())
+
+    def sum_usage_since(self, since: datetime) -> Mapping[str, Usage]:
+        """What the runs reserved since then used, by repository (`owner/name` as it was at the time)."""
+        with self._reading() as connection:
+            found = connection.execute(queries.usage_since(since)).all()
+            return {str(row.repo): rows.usage(row) for row in found}
+
+    def load_runs_since(self, since: datetime) -> tuple[RunRecord, ...]:
+        """The runs reserved since then, oldest first."""
+        return self._runs(queries.runs_since(since))
+
+    # ------------------------------------------------------------ agents on hold
+
+    def load_agent_holds(self) -> tuple[AgentHold, ...]:
+        """Every hold of an agent, those included that are over; by the agents' names."""
+        with self._reading() as connection:
+            return tuple(map(rows.agent_hold, connection.execute(queries.every_agent_hold())))
+
+    def free_agents(self, names: Sequence[str]) -> None:
+        """Forget the holds of these agents."""
+        with self._writing() as connection:
+            connection.execute(queries.forget_agent_holds(names))
 
     # ------------------------------------------------------------ comments heard, cursors, orders
 
@@ -329,6 +357,20 @@ def _store_task(connection: sa.Connection, task: Task, at: datetime, *, has_move
     moved = {"moved_at": at} if has_moved else {}
     if connection.execute(queries.change_task(), {**queries.of(task.key), **row, **moved}).rowcount == 0:
         connection.execute(queries.insert_task(task, at))
+
+
+def _hold_agents(connection: sa.Connection, decided: Decided) -> None:
+    if decided.agents_freed:
+        connection.execute(queries.forget_agent_holds(decided.agents_freed))
+    for hold in decided.agents_held:
+        if connection.execute(queries.change_agent_hold(hold)).rowcount == 0:
+            connection.execute(queries.insert_agent_hold(hold))
+
+
+def _tell_usage(connection: sa.Connection, run_id: str, usage: Usage, prompt_digest: str = "") -> None:
+    statement = queries.tell_usage(run_id, usage, prompt_digest)
+    if statement is not None:
+        connection.execute(statement)
 
 
 def _reserve(connection: sa.Connection, task: Task, insert_run: sa.Executable) -> None:

@@ -1,10 +1,11 @@
 """The journal, as the engine needs it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.effects import AnyEffect, Effect
 from dispatcher.core.events import Event
 from dispatcher.core.model import (
@@ -13,6 +14,7 @@ from dispatcher.core.model import (
     Stage,
     Task,
 )
+from dispatcher.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,10 @@ class StoredEffect:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as the journal keeps it. `state` is reserved, running, ended or cancelled."""
+    """A run as the journal keeps it. `state` is reserved, running, ended or cancelled.
+
+    `usage` is what it used up to now; `prompt_digest` names the prompt files that it was started with.
+    """
 
     run: LiveRun
     task: ItemKey
@@ -38,7 +43,13 @@ class RunRecord:
     state: str
     ended_at: datetime | None = None
     result: str = ""
-    cost_usd: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    prompt_digest: str = ""
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What it cost; None when nobody told."""
+        return self.usage.cost_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,8 @@ class Decided:
 
     `run_reserved` is inserted as a reserved run; `run_ended` names a run that is over with this decision.
     `cancels_pending`: what earlier decisions on the task still had to do is crossed off first.
-    `effect_done` is the effect whose result this event is: it is crossed off with the decision.
+    `effect_done` is the effect whose result this event is: it is crossed off with the decision. `agents_held` go on hold,
+    `agents_freed` come back.
     """
 
     task: Task
@@ -61,6 +73,8 @@ class Decided:
     run_reserved: LiveRun | None = None
     cancels_pending: bool = False
     effect_done: int | None = None
+    agents_held: tuple[AgentHold, ...] = ()
+    agents_freed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +174,32 @@ class Journal(Cursors, Protocol):
         """The supervisor has the run."""
         ...
 
-    def mark_run_ended(self, run_id: str, at: datetime, result: str, cost_usd: float | None = None) -> None:
+    def mark_run_ended(self, run_id: str, at: datetime, result: str, usage: Usage | None = None) -> None:
         """The run is over; its slot is free."""
+        ...
+
+    def note_usage(self, run_id: str, usage: Usage, prompt_digest: str = "") -> None:
+        """What the run used up to now; what is known already is not forgotten for an empty report."""
+        ...
+
+    def sum_usage(self, task: ItemKey) -> Usage:
+        """What all runs of a task used, live ones included."""
+        ...
+
+    def sum_usage_since(self, since: datetime) -> Mapping[str, Usage]:
+        """What the runs reserved since then used, by repository (`owner/name` as it was at the time)."""
+        ...
+
+    def load_runs_since(self, since: datetime) -> tuple[RunRecord, ...]:
+        """The runs reserved since then, oldest first."""
+        ...
+
+    def load_agent_holds(self) -> tuple[AgentHold, ...]:
+        """Every hold of an agent, those included that are over; by the agents' names."""
+        ...
+
+    def free_agents(self, names: Sequence[str]) -> None:
+        """Forget the holds of these agents."""
         ...
 
     def load_unheard(self, versions: Sequence[str], task: ItemKey) -> tuple[str, ...]:

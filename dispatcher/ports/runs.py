@@ -37,6 +37,7 @@ class RunReport:
 
     `usage` and `session_id` are what the program told up to now, also while it runs. `fault` only means something when there is
     no outcome. `session_id` names the program's own session, to go on with it; "" when it told none.
+    `prompt_digest` names the prompt files that the run was given.
     """
 
     run_id: str
@@ -50,6 +51,7 @@ class RunReport:
     usage: Usage = field(default_factory=Usage)
     session_id: str = ""
     fault: Fault | None = None
+    prompt_digest: str = ""
 
     @property
     def cost_usd(self) -> float | None:

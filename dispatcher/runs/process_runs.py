@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dispatcher.core.errors import BadConfig, RetryLater
@@ -83,7 +83,9 @@ class ProcessRuns:
 
     def report(self, run_id: str) -> RunReport:
         """What became of the run."""
-        return report_of(self._at(run_id), run_id)
+        folder = self._at(run_id)
+        report, plan = report_of(folder, run_id), load_plan(folder)
+        return replace(report, prompt_digest=plan.prompt_digest) if plan else report
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
         """The outcome as an event; OutcomeMalformed when there is none that fits."""

@@ -129,15 +129,22 @@ PLEAS: Mapping[BlockCause, _Plea] = {
         "I stopped, because the change was made by somebody who may not ask me:",
         ("Read the text as it is now. If you want it so, put the label `{turn}` back on.", _LET_GO),
     ),
-    BlockCause.START_FAILED: _Plea(
-        "I could not start an agent.",
-        "That is a fault of the set-up, and counts against nobody:",
-        ("Run `dispatcher doctor` where the dispatcher runs.", "Then: " + _RETRY[0].lower() + _RETRY[1:]),
+    BlockCause.NO_AGENT: _Plea(
+        "No agent can work.",
+        "That is a fault of the set-up, and counts against nobody. Everything else that needs these agents waits, too:",
+        (
+            "Run `dispatcher doctor --live` where the dispatcher runs: it says what to do.",
+            "Then comment `@{bot} retry`: all that waits goes on.",
+        ),
     ),
     BlockCause.BUDGET: _Plea(
-        "The budget for this is spent.",
-        "What was spent:",
-        ("Raise the limit in the configuration, then comment `@{bot} retry`.", _FINISH),
+        "The budget for this is used up.",
+        "I stopped before it costs more. The limit, and what was used:",
+        (
+            "Comment `@{bot} retry`: I may then use as much again.",
+            "Or raise the limit under `[limits]` in the configuration first.",
+            _FINISH,
+        ),
     ),
     BlockCause.STOPPED: _Plea("I stopped, as I was told.", "", (_RETRY,)),
 }
@@ -154,6 +161,8 @@ KEPT_BECAUSE: Mapping[str, str] = {
     "Merged": "it was merged",
     "Closed": "it was closed",
     "Unlabelled": "the label was taken off",
+    "AgentFaulted": "it could not go on (its login, quota or set-up)",
+    "BudgetSpent": "the budget was used up",
 }
 """Why a run's result is not wanted any more, by the name of the event."""
 

@@ -12,7 +12,7 @@ from dispatcher.config.shape import FileShape
 from dispatcher.core.rules import Caps, LabelNames, Limits
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-NAMES = {"agent": "claude", "repo": "shop"}
+NAMES = {"agent": "claude", "price": "codex", "repo": "shop"}
 
 
 def tables_of_the_example():

@@ -30,7 +30,7 @@ def test_one_repository_is_enough_and_the_rest_is_the_specification(load):
     assert shop.limits == Limits()
     assert shop.labels == LabelNames()
     assert shop.protected_paths == (".github/workflows/**",)
-    assert shop.agent_for("worker") == shop.agent_for("reviewer") == shop.agent_for("responder") == "claude"
+    assert {shop.agents_for(role) for role in ("worker", "reviewer", "responder")} == {("claude",)}
     assert settings.agents["claude"].kind == "claude"
 
 

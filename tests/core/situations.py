@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.core import events as e
+from dispatcher.core.faults import Fault, FaultKind
 from dispatcher.core.intake import Heard, HeardKind
 from dispatcher.core.machine import Decision, decide
 from dispatcher.core.model import (
@@ -112,7 +113,8 @@ def sample_event(kind: type[e.Event], task: Task) -> e.Event:
         e.StageShown: lambda: e.StageShown(Stage.NEEDS_REVIEW, PULL, "bot/7-add-a-total", head, "main", BEN),
         e.Dispatched: lambda: e.Dispatched(LiveRun("run-new", Role.WORKER, "claude", head, NOW)),
         e.ClaimRefused: lambda: e.ClaimRefused(run_id, "@ben is assigned"),
-        e.StartFailed: lambda: e.StartFailed(run_id, "no such program"),
+        e.AgentFaulted: lambda: e.AgentFaulted(run_id, "claude", Fault(FaultKind.LOGIN, "claude: 401")),
+        e.BudgetSpent: lambda: e.BudgetSpent(run_id, "usd_per_run: $1.20 of $1.00 used"),
         e.WorkDelivered: lambda: e.WorkDelivered(run_id, "Add a total", "It adds.", "make test"),
         e.QuestionAsked: lambda: e.QuestionAsked(run_id, "Which prices?"),
         e.GaveUp: lambda: e.GaveUp(run_id, "too hard"),

@@ -14,7 +14,7 @@ from dispatcher.core.effects import Claim, Effect, StartRun, StopRun
 from dispatcher.core.events import ALL_EVENTS
 from dispatcher.core.guards import gates_are_ours
 from dispatcher.core.machine import Decision, Verdict, decide
-from dispatcher.core.model import Ask, Command, LiveRun, Role, Stage, Task
+from dispatcher.core.model import Ask, Command, Hold, HoldKind, LiveRun, Role, Stage, Task
 from dispatcher.core.policy import ROLE_OF
 from dispatcher.core.table import BACK_TO, IGNORED, LIVE, REFUSED, TABLE
 from tests.core.situations import (
@@ -29,6 +29,7 @@ from tests.core.situations import (
     RUN_OF,
     approved,
     follow,
+    kinds,
     sample_event,
     task_in,
 )
@@ -158,9 +159,36 @@ def test_invariant_10_an_end_that_we_caused_gives_the_attempt_back(stage, kind):
     assert (after.stage, after.attempts, after.run) == (BACK_TO[stage], 1, None)
 
 
-def test_invariant_10_a_run_that_could_not_start_costs_no_attempt():
-    after = follow(task_in(Stage.WORKING, attempts=2), e.StartFailed("run-w", "no such program")).task
-    assert (after.stage, after.attempts) == (Stage.BLOCKED, 0)
+@pytest.mark.parametrize("stage", LIVE)
+def test_invariant_10_an_agent_that_cannot_work_costs_no_attempt_and_no_pause(stage):
+    task = task_in(stage, attempts=2, cooldown_until=NOW + timedelta(minutes=5))
+    after = follow(task, sample_event(e.AgentFaulted, task)).task
+    assert (after.stage, after.attempts, after.cooldown_until) == (BACK_TO[stage], 1, None)
+    assert after.told == task.told, "the next agent need not know"
+
+
+@pytest.mark.parametrize("stage", LIVE)
+def test_invariant_10_a_day_that_has_no_budget_left_counts_against_nobody(stage):
+    task, tomorrow = task_in(stage, attempts=2), Hold(HoldKind.BUDGET, "the next day", NOW)
+    run_id = task.run.id
+    decision = follow(task, e.BudgetSpent(run_id, "usd_per_day: $9.00 of $9.00 used", tomorrow))
+    assert (decision.task.stage, decision.task.attempts, decision.task.hold) == (BACK_TO[stage], 1, tomorrow)
+    assert kinds(decision) == ["StopRun", "KeepResult", "ShowStage"]
+
+
+def test_a_budget_that_is_used_up_ends_the_run_and_asks_a_person():
+    decision = follow(task_in(Stage.WORKING), e.BudgetSpent("run-w", "usd_per_run: $1.20 of $1.00 used"))
+    assert decision.task.blocked_why == "budget: usd_per_run: $1.20 of $1.00 used"
+    assert kinds(decision) == ["StopRun", "KeepResult", "ShowStage", "PostComment"]
+
+
+def test_a_person_who_says_go_on_grants_the_budget_once_more():
+    task = task_in(
+        Stage.BLOCKED, cost_usd=5.2, tokens=900, blocked_why="budget: usd_per_task: $5.20 of $5.00 used"
+    )
+    after = follow(task, e.CommandGiven(Command.RETRY)).task
+    assert (after.granted_at_usd, after.granted_at_tokens) == (5.2, 900)
+    assert (after.cost_usd, after.tokens) == (5.2, 900), "what was spent stays known"
 
 
 @pytest.mark.parametrize("stage", LIVE)

@@ -26,7 +26,12 @@ from dispatcher.core.policy import (
 from dispatcher.core.rules import Caps, Limits, RepoRules
 from tests.core.situations import ALIEN, ANNA, BEN, BOT, EARLIER, KEY, NOW, approved, task_in
 
-SHOP = RepoRules("shop", "acme", "shop")
+SHOP = RepoRules(
+    "shop",
+    "acme",
+    "shop",
+    agents=tuple((role, ("claude", "codex")) for role in ("worker", "reviewer", "responder")),
+)
 CALM = Situation(Caps(), {"acme/shop": SHOP}, BOT)
 SOON = NOW + timedelta(minutes=5)
 

@@ -223,7 +223,7 @@ def test_a_rework_without_a_commit_is_a_breaker():
         (e.GaveUp("run-w", "hard"), BlockCause.CANNOT),
         (e.NothingToDo("run-w", "fine"), BlockCause.NOTHING_TO_DO),
         (e.HarvestRefused("run-w", ("a secret",)), BlockCause.REFUSED),
-        (e.StartFailed("run-w", "no program"), BlockCause.START_FAILED),
+        (e.BudgetSpent("run-w", "tokens"), BlockCause.BUDGET),
         (e.EffectRefused("StartRun", "disk full"), BlockCause.EFFECT_REFUSED),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, e.Event) else "",
@@ -440,8 +440,8 @@ def test_what_is_over_forgets_its_verdicts():
     [
         (Stage.WORKING, e.GaveUp("run-w", "x"), Stage.QUEUED),
         (Stage.REWORKING, e.GaveUp("run-w", "x"), Stage.NEEDS_REWORK),
-        (Stage.REVIEWING, e.StartFailed("run-r", "x"), Stage.NEEDS_REVIEW),
-        (Stage.ANSWERING, e.StartFailed("run-a", "x"), Stage.ASKED),
+        (Stage.REVIEWING, e.BudgetSpent("run-r", "x"), Stage.NEEDS_REVIEW),
+        (Stage.ANSWERING, e.BudgetSpent("run-a", "x"), Stage.ASKED),
         (Stage.MERGE_READY, e.EffectRefused("ShowStage", "x"), Stage.NEEDS_REVIEW),
     ],
 )
@@ -469,7 +469,7 @@ def test_words_of_an_order_reach_the_next_agent():
 
 
 def test_the_label_on_a_blocked_question_asks_for_work():
-    blocked = follow(task_in(Stage.ANSWERING), e.StartFailed("run-a", "x")).task
+    blocked = follow(task_in(Stage.ANSWERING), e.BudgetSpent("run-a", "x")).task
     assert follow(blocked, e.Labelled(BEN)).task.stage is Stage.QUEUED
     assert follow(blocked, e.CommandGiven(Command.RETRY)).task.ask == ASK
 
@@ -481,7 +481,7 @@ def test_a_push_while_a_person_has_the_turn_is_reviewed_when_they_hand_back():
 
 
 def test_a_push_does_not_turn_a_question_into_a_review():
-    blocked = follow(task_in(Stage.ANSWERING, pull=PULL, head=HEAD), e.StartFailed("run-a", "x")).task
+    blocked = follow(task_in(Stage.ANSWERING, pull=PULL, head=HEAD), e.BudgetSpent("run-a", "x")).task
     moved = follow(blocked, e.HeadMoved(ALIEN)).task
     assert follow(moved, e.CommandGiven(Command.RETRY)).task.stage is Stage.ASKED
 

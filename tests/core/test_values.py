@@ -29,7 +29,8 @@ def test_every_label_that_we_write_is_known():
 def test_a_repository_knows_its_name_and_its_agents():
     rules = RepoRules("shop", "acme", "shop", agents=(("worker", ("claude", "codex")),))
     assert rules.full_name == "acme/shop"
-    assert rules.agent_for("worker") == "claude"
+    assert rules.agents_for("worker") == ("claude", "codex")
+    assert rules.agents_for("reviewer") == ()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.effects import ShowStage
 from dispatcher.core.errors import ClaimLost
 from dispatcher.core.events import (
@@ -18,10 +19,11 @@ from dispatcher.core.events import (
     OutcomeMalformed,
     RunCancelled,
     RunDied,
-    StartFailed,
     WorkDelivered,
 )
+from dispatcher.core.faults import FaultKind
 from dispatcher.core.model import Ask, Hold, HoldKind, ItemKey, Stage
+from dispatcher.core.usage import Usage
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import Journal
 from tests.journal.stories import ANNA, DEPOT, NOON, SHOP, a_run, a_task, decided, dispatched, later, shown
@@ -266,7 +268,6 @@ def test_a_run_is_reserved_with_its_dispatch_then_starts_then_ends(journal):
     "event",
     [
         ClaimRefused("run-1", "a person has it"),
-        StartFailed("run-1", "no disk"),
         RunCancelled("run-1", "stop"),
     ],
 )
@@ -300,11 +301,11 @@ def test_a_repair_run_takes_the_slot_that_its_run_leaves_in_one_decision(journal
 def test_what_a_run_cost_is_kept_whether_it_is_told_before_or_after_its_end(journal):
     journal.commit(dispatched(a_task(1), a_run("early")))
     journal.commit(dispatched(a_task(2), a_run("late")))
-    journal.mark_run_ended("early", later(5), "exited", 0.25)
+    journal.mark_run_ended("early", later(5), "exited", Usage(10, 20, 3, 0.25))
     journal.mark_run_ended("early", later(6), "collected")
     died = RunDied(run_id="late", why="lost")
     journal.commit(decided(a_task(2), event=died, at=later(5), run_ended="late"))
-    journal.mark_run_ended("late", later(6), "lost", 0.5)
+    journal.mark_run_ended("late", later(6), "lost", Usage(cost_usd=0.5))
     early, late = journal.load_run("early"), journal.load_run("late")
     assert (early.state, early.ended_at, early.result, early.cost_usd) == (
         "ended",
@@ -312,7 +313,52 @@ def test_what_a_run_cost_is_kept_whether_it_is_told_before_or_after_its_end(jour
         "collected",
         0.25,
     )
+    assert early.usage == Usage(10, 20, 3, 0.25), "the second word said nothing of it"
     assert (late.state, late.ended_at, late.result, late.cost_usd) == ("ended", later(5), "lost", 0.5)
+
+
+def test_what_runs_use_is_summed_by_task_and_by_repository_live_ones_included(journal):
+    used = {"run-1": Usage(1, 2, 3, 0.5), "run-2": Usage(10, 0, 0, 0.25), "run-3": Usage(7)}
+    for number, (run_id, usage) in enumerate(used.items(), start=1):
+        where = DEPOT if run_id == "run-3" else SHOP
+        journal.commit(dispatched(a_task(number, where), a_run(run_id, at=later(number))))
+        journal.note_usage(run_id, usage)
+    journal.mark_run_ended("run-1", later(9), "exited", Usage())
+    journal.commit(dispatched(a_task(1), a_run("run-4", at=later(10))))
+    journal.note_usage("run-4", Usage(1, 0, 1, 0.125), "abc")
+
+    assert journal.sum_usage(ItemKey(SHOP, 1)) == Usage(2, 2, 4, 0.625)
+    assert journal.sum_usage(ItemKey(SHOP, 99)) == Usage()
+    assert journal.sum_usage_since(later(0)) == {"acme/shop": Usage(12, 2, 4, 0.875), "acme/depot": Usage(7)}
+    assert journal.sum_usage_since(later(10)) == {"acme/shop": Usage(1, 0, 1, 0.125)}
+    assert [record.run.id for record in journal.load_runs_since(later(2))] == ["run-2", "run-3", "run-4"]
+    assert journal.load_run("run-4").prompt_digest == "abc"
+
+
+def test_a_later_report_takes_the_place_of_an_earlier_one_and_an_empty_one_of_none(journal):
+    journal.commit(dispatched(a_task(), a_run()))
+    journal.note_usage("run-1", Usage(1, 2, 3, 0.5), "abc")
+    journal.note_usage("run-1", Usage(cost_usd=0.75))
+    assert journal.load_run("run-1").usage == Usage(1, 2, 3, 0.75)
+    journal.note_usage("run-1", Usage(5, 5, 5))
+    journal.note_usage("run-1", Usage())
+    assert journal.load_run("run-1").usage == Usage(5, 5, 5, 0.75)
+    assert journal.load_run("run-1").prompt_digest == "abc"
+
+
+def test_agents_go_on_hold_and_come_back_with_a_decision(journal):
+    quota = AgentHold("claude", FaultKind.QUOTA, "usage limit \0", NOON, later(30), 2, ItemKey(SHOP, 7))
+    login = AgentHold("codex", FaultKind.LOGIN, "401", NOON)
+    journal.commit(replace(decided(a_task()), agents_held=(login, quota)))
+    clean = replace(quota, why="usage limit \ufffd")
+    assert [hold.agent for hold in journal.load_agent_holds()] == ["claude", "codex"]
+    assert journal.load_agent_holds()[0] in {quota, clean}
+    journal.commit(
+        replace(decided(a_task()), agents_held=(replace(login, times=2),), agents_freed=("claude",))
+    )
+    assert journal.load_agent_holds() == (replace(login, times=2),)
+    journal.free_agents(["codex", "nobody"])
+    assert journal.load_agent_holds() == ()
 
 
 def test_a_run_that_is_over_does_not_start_again(journal):

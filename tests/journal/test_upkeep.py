@@ -36,12 +36,3 @@ def test_old_history_is_forgotten_and_what_still_counts_is_kept(journal):
     assert journal.load_unheard(["comment:1:0"], over.key) == ("comment:1:0",)
     assert len(journal.load_runs()) == 2
     assert len(journal.load_effects()) == 4
-
-
-def test_what_runs_cost_is_summed_from_a_moment_on(journal):
-    for number, cost_usd in ((1, 0.5), (2, 0.25), (3, None)):
-        journal.commit(dispatched(a_task(number), a_run(f"run-{number}", at=later(number))))
-        journal.mark_run_ended(f"run-{number}", later(9), "exited", cost_usd)
-    assert journal.sum_cost_usd_since(later(0)) == 0.75
-    assert journal.sum_cost_usd_since(later(2), "acme/shop") == 0.25
-    assert journal.sum_cost_usd_since(later(0), "acme/depot") == 0.0

@@ -1,16 +1,19 @@
 """A journal in memory, for thousands of steps a second; the journal's contract suite holds it to the real one's word."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.effects import AnyEffect
 from dispatcher.core.errors import ClaimLost
-from dispatcher.core.events import ClaimRefused, Dispatched, RunCancelled, StartFailed
+from dispatcher.core.events import ClaimRefused, Dispatched, RunCancelled
 from dispatcher.core.model import ItemKey, LiveRun, Stage, Task
+from dispatcher.core.money import add_up
+from dispatcher.core.usage import Usage
 from dispatcher.journal import codec
 from dispatcher.ports import Decided, DecisionRecord, Order, RunRecord, StoredEffect
 
@@ -41,6 +44,7 @@ class MemoryJournal:
     _notes: list[tuple[ItemKey | None, datetime, str]] = field(default_factory=list)
     _heard: set[tuple[ItemKey, str]] = field(default_factory=set)
     _cursors: dict[str, str] = field(default_factory=dict)
+    _holds: dict[str, AgentHold] = field(default_factory=dict)
     _orders: dict[int, Order] = field(default_factory=dict)
     _last_order: int = 0
 
@@ -90,10 +94,12 @@ class MemoryJournal:
         for effect in decided.effects:
             self._add_effect(key, effect)  # type: ignore[arg-type]  # the closed list of effects
         if decided.run_ended:
-            never_ran = isinstance(decided.event, ClaimRefused | StartFailed | RunCancelled)
+            never_ran = isinstance(decided.event, ClaimRefused | RunCancelled)
             self._end_run(
                 decided.run_ended, "cancelled" if never_ran else "ended", at, type(decided.event).__name__
             )
+        self.free_agents(decided.agents_freed)
+        self._holds |= {hold.agent: hold for hold in decided.agents_held}
         if run is not None:
             self._reserve(decided.task, run)
 
@@ -206,11 +212,40 @@ class MemoryJournal:
         if record and record.state == "reserved":
             self._runs[run_id] = replace(record, state="running")
 
-    def mark_run_ended(self, run_id: str, at: datetime, result: str, cost_usd: float | None = None) -> None:
+    def mark_run_ended(self, run_id: str, at: datetime, result: str, usage: Usage | None = None) -> None:
         self._end_run(run_id, "ended", at, result)
         if record := self._runs.get(run_id):
-            cost = record.cost_usd if cost_usd is None else cost_usd
-            self._runs[run_id] = replace(record, result=result, cost_usd=cost)
+            self._runs[run_id] = replace(record, result=result)
+        self.note_usage(run_id, usage or Usage())
+
+    def note_usage(self, run_id: str, usage: Usage, prompt_digest: str = "") -> None:
+        if record := self._runs.get(run_id):
+            counted = usage if usage.tokens else replace(record.usage, cost_usd=usage.cost_usd)
+            cost = record.cost_usd if usage.cost_usd is None else usage.cost_usd
+            digest = prompt_digest or record.prompt_digest
+            self._runs[run_id] = replace(record, usage=replace(counted, cost_usd=cost), prompt_digest=digest)
+
+    def sum_usage(self, task: ItemKey) -> Usage:
+        return add_up(record.usage for record in self._runs.values() if record.task == task)
+
+    def sum_usage_since(self, since: datetime) -> Mapping[str, Usage]:
+        found: dict[str, list[Usage]] = {}
+        for record in self.load_runs_since(since):
+            found.setdefault(record.repo, []).append(record.usage)
+        return {repo: add_up(usages) for repo, usages in found.items()}
+
+    def load_runs_since(self, since: datetime) -> tuple[RunRecord, ...]:
+        start = bisect_left(self._dispatched, (since, "", ""))
+        return tuple(self._runs[run_id] for _, run_id, _ in self._dispatched[start:])
+
+    # ------------------------------------------------------------ agents on hold
+
+    def load_agent_holds(self) -> tuple[AgentHold, ...]:
+        return tuple(self._holds[name] for name in sorted(self._holds))
+
+    def free_agents(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._holds.pop(name, None)
 
     # ------------------------------------------------------------ comments heard, cursors, orders
 

@@ -1,10 +1,12 @@
 """A journal as the engine uses it, with the weather around every transaction and the watch told of every decision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.model import ItemKey, Task
+from dispatcher.core.usage import Usage
 from dispatcher.ports import Decided, DecisionRecord, Journal, Order, RunRecord, StoredEffect
 from tests.simulation.invariants import Watch
 from tests.simulation.weather import Weather
@@ -49,8 +51,14 @@ class ToldJournal:
     def mark_run_started(self, run_id: str, at: datetime) -> None:
         self.weather.use_journal(lambda: self.inner.mark_run_started(run_id, at))
 
-    def mark_run_ended(self, run_id: str, at: datetime, result: str, cost_usd: float | None = None) -> None:
-        self.weather.use_journal(lambda: self.inner.mark_run_ended(run_id, at, result, cost_usd))
+    def mark_run_ended(self, run_id: str, at: datetime, result: str, usage: Usage | None = None) -> None:
+        self.weather.use_journal(lambda: self.inner.mark_run_ended(run_id, at, result, usage))
+
+    def note_usage(self, run_id: str, usage: Usage, prompt_digest: str = "") -> None:
+        self.weather.use_journal(lambda: self.inner.note_usage(run_id, usage, prompt_digest))
+
+    def free_agents(self, names: Sequence[str]) -> None:
+        self.weather.use_journal(lambda: self.inner.free_agents(names))
 
     def mark_heard(self, versions: Sequence[str], task: ItemKey, at: datetime) -> None:
         if versions:
@@ -93,6 +101,18 @@ class ToldJournal:
 
     def count_dispatches_since(self, since: datetime, repo: str | None = None) -> int:
         return self.inner.count_dispatches_since(since, repo)
+
+    def sum_usage(self, task: ItemKey) -> Usage:
+        return self.inner.sum_usage(task)
+
+    def sum_usage_since(self, since: datetime) -> Mapping[str, Usage]:
+        return self.inner.sum_usage_since(since)
+
+    def load_runs_since(self, since: datetime) -> tuple[RunRecord, ...]:
+        return self.inner.load_runs_since(since)
+
+    def load_agent_holds(self) -> tuple[AgentHold, ...]:
+        return self.inner.load_agent_holds()
 
     def load_unheard(self, versions: Sequence[str], task: ItemKey) -> tuple[str, ...]:
         return self.inner.load_unheard(versions, task)

@@ -57,7 +57,7 @@ _WORDS: Mapping[str, tuple[str, str, Mood]] = {
     "RunStalled": ("{role}", "was silent for too long and was ended", Mood.BAD),
     "RunTimedOut": ("{role}", "took too long and was ended", Mood.BAD),
     "RunCancelled": ("dispatcher", "ended the run", Mood.PLAIN),
-    "StartFailed": ("dispatcher", "could not start the {role}", Mood.BAD),
+    "AgentFaulted": ("dispatcher", "the {role} could not work", Mood.BAD),
     "QuestionAsked": ("{role}", "asks a question", Mood.BAD),
     "GaveUp": ("{role}", "gave up", Mood.BAD),
     "NothingToDo": ("{role}", "found nothing to change", Mood.BAD),
