@@ -1,6 +1,6 @@
 """The settings that the rules need, as frozen values. `config` reads them from the file; defaults are spec section 8."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -93,6 +93,68 @@ class Caps:
     tokens_per_day: int = 0
 
 
+class SandboxKind(StrEnum):
+    """What keeps an agent's hands off this machine. `auto`: bubblewrap where a trial start works, else nothing."""
+
+    AUTO = "auto"
+    BWRAP = "bwrap"
+    CONTAINER = "container"
+    NONE = "none"
+
+
+class NetworkAccess(StrEnum):
+    """What of the network a sandbox lets through. `allow-list`: no route but the sockets in the run's `net/` folder."""
+
+    ON = "on"
+    OFF = "off"
+    ALLOW_LIST = "allow-list"
+
+
+class CacheSharing(StrEnum):
+    """What becomes of the toolchains' caches (pip, npm, cargo): none, the person's own to read, or one per repository."""
+
+    OFF = "off"
+    READ_ONLY = "read-only"
+    PER_REPO = "per-repo"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSandbox:
+    """What differs for one role; None means: as for the others."""
+
+    kind: SandboxKind | None = None
+    network: NetworkAccess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRules:
+    """The sandbox of a repository's runs and checks.
+
+    `readable` are further files and folders of this machine that may be read inside, at the same path. `roles` maps a role to what
+    differs for it. `memory_bytes`, `processes` and `file_bytes` bound what is inside; 0 means no bound.
+    """
+
+    kind: SandboxKind = SandboxKind.AUTO
+    network: NetworkAccess = NetworkAccess.ON
+    check_network: NetworkAccess = NetworkAccess.OFF
+    container_image: str = ""
+    caches: CacheSharing = CacheSharing.OFF
+    readable: tuple[str, ...] = ()
+    roles: tuple[tuple[str, RoleSandbox], ...] = ()
+    memory_bytes: int = 8_000_000_000
+    processes: int = 4096
+    file_bytes: int = 10_000_000_000
+
+    def for_role(self, role: str) -> "SandboxRules":
+        """The rules with what differs for this role laid over them."""
+        own = dict(self.roles).get(role, RoleSandbox())
+        return replace(self, kind=own.kind or self.kind, network=own.network or self.network)
+
+    def for_check(self) -> "SandboxRules":
+        """The rules of the check: the repository's, with the check's own network."""
+        return replace(self, network=self.check_network)
+
+
 class PromptDelivery(StrEnum):
     """How an agent's program gets its prompt."""
 
@@ -158,6 +220,7 @@ class RepoRules:
     agents: tuple[tuple[str, tuple[str, ...]], ...] = ()
     labels: LabelNames = field(default_factory=LabelNames)
     limits: Limits = field(default_factory=Limits)
+    sandbox: SandboxRules = field(default_factory=SandboxRules)
     live_runs: int = 10
     usd_per_day: float = 0.0
     tokens_per_day: int = 0

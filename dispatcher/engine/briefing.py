@@ -78,6 +78,7 @@ class Briefer:
             silence_s=limits.silence_s,
             repairs=effect.repairs,
             repair_error=effect.repair_error,
+            shared=self._desk.workspaces.shared_paths(repo),
         )
 
     def _context(self, effect: StartRun, task: Task, repo: Repo) -> dict[str, object]:

@@ -18,7 +18,7 @@ from dispatcher.core.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """Everything that a run's folder is made of. `context` is written as context.json and fills the prompt."""
+    """Everything that a run is made of. `context` is written as context.json and fills the prompt; `shared` is read by the checkout."""
 
     run: LiveRun
     repo: str
@@ -29,6 +29,7 @@ class RunOrder:
     silence_s: int
     repairs: str = ""
     repair_error: str = ""
+    shared: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

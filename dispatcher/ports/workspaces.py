@@ -43,6 +43,10 @@ class Workspaces(Protocol):
         """Fetch the mirror, make the checkout, return the commit that it stands on. Idempotent per destination."""
         ...
 
+    def shared_paths(self, repo: Repo) -> tuple[Path, ...]:
+        """What a checkout needs beside itself, read-only: a sandbox shows these where they are."""
+        ...
+
     def find_branch(self, repo: Repo, branch: str) -> str:
         """The head of a branch on the forge, asked for now; "" if there is none."""
         ...

@@ -114,6 +114,11 @@ class RunFolder:
         return self.path / "tmp"
 
     @property
+    def net(self) -> Path:
+        """Unix sockets that the agent may reach, and nothing else; visible in its sandbox at the same path."""
+        return self.path / "net"
+
+    @property
     def ignore(self) -> Path:
         """Patterns of files that are never committed on an agent's behalf."""
         return self.path / "ignore"
@@ -131,7 +136,7 @@ class RunFolder:
     def make(self) -> None:
         """Create the folder and those in it, for this user only."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for inner in (self.out, self.home, self.tmp):
+        for inner in (self.out, self.home, self.tmp, self.net):
             inner.mkdir(mode=0o700, exist_ok=True)
 
     def is_supervised(self) -> bool:

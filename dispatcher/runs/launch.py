@@ -3,17 +3,23 @@
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.model import Role
-from dispatcher.core.rules import AgentConfig
+from dispatcher.core.rules import AgentConfig, SandboxRules
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
 from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
 from dispatcher.runs.plan import Plan
+from dispatcher.runs.sandbox.bwrap import Program, compose_bwrap
+from dispatcher.runs.sandbox.choice import choose_machine
+from dispatcher.runs.sandbox.dressing import Wearer, view_of_closing, view_of_run
+from dispatcher.runs.sandbox.trial import user_for
+from dispatcher.runs.sandbox.view import Bounds
+from dispatcher.runs.spawn import SANDBOX
 from dispatcher.runs.supervisor import LOCK_IS_TAKEN
 
 IGNORED = """\
@@ -34,6 +40,13 @@ node_modules/
 """
 """Droppings of tools, as patterns of git."""
 
+_CERTIFICATES = (
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
 _FRONT_DOOR = Path(__file__).with_name("supervise.py")
 _START_S = 30
 
@@ -54,8 +67,8 @@ git -c core.hooksPath=/dev/null -c commit.gpgSign=false commit --quiet --no-veri
 class RunSettings:
     """How runs are made on this machine.
 
-    `root` holds the run folders; `grace_s` passes after each signal before the next, stronger one; `isolation` is `auto`
-    (a process namespace where it works) or `plain`.
+    `root` holds the run folders; `grace_s` passes after each signal before the next, stronger one; `isolation` is what a run without a
+    sandbox gets: `auto` (a process namespace where it works) or `plain`. `private` are files and folders that no agent may see.
     """
 
     root: Path
@@ -63,17 +76,21 @@ class RunSettings:
     grace_s: float = 10.0
     isolation: str = "auto"
     python: str = sys.executable
+    private: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One run that is ready to start. Limits in seconds."""
+    """One run that is ready to start. Limits in seconds. `shared` is what the checkout borrows."""
 
     folder: RunFolder
     plan: Plan
     config: AgentConfig
     wall_s: float
     silence_s: float
+    sandbox: SandboxRules = field(default_factory=SandboxRules)
+    repo: str = ""
+    shared: tuple[Path, ...] = ()
 
 
 def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> None:
@@ -89,7 +106,8 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
     for path, text in invocation.files:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_text(path, text)
-    write_json(folder.order, _render_order(ready, settings, kind, invocation, environment))
+    order = _render_order(ready, settings, kind, invocation, environment)
+    write_json(folder.order, order | _dress(ready, settings, invocation, environment, host))
     argv = [settings.python, "-I", "-S", "-E", str(_FRONT_DOOR), str(folder.order)]
     try:
         with folder.supervisor_log.open("ab") as words:
@@ -157,6 +175,44 @@ def _render_order(
         "kind_module": type(kind).__module__,
         "hints": kind.hints_for(ready.config),
         "out": str(folder.out),
+    }
+
+
+def _dress(
+    ready: Launch,
+    settings: RunSettings,
+    invocation: Invocation,
+    environment: AgentEnvironment,
+    host: Mapping[str, str],
+) -> dict[str, object]:
+    """What the order says otherwise when the run gets a sandbox: both command lines, inside of it."""
+    machine = choose_machine(ready.sandbox.kind) if settings.isolation != "plain" else None
+    if machine is None:
+        return {}
+    machine, folder = user_for(machine, ready.repo), ready.folder
+    folder.net.chmod(0o755)
+    for path in (folder.prompt, folder.context, folder.schema):
+        path.chmod(0o644)  # the folder above keeps everybody else out; the agent may be another user
+    named = (
+        *kind_named(ready.config.kind).pass_env,
+        *ready.config.pass_env,
+        *dict(ready.config.env),
+        *_CERTIFICATES,
+    )
+    wearer = Wearer(
+        folder, ready.config, invocation.argv, ready.sandbox, ready.shared, environment.variables, named
+    )
+    home = Path(host.get("HOME") or "/root")
+    view = view_of_run(wearer, (settings.root, *settings.private), home)
+    bounds = Bounds(ready.sandbox.memory_bytes, ready.sandbox.processes, ready.sandbox.file_bytes)
+    closing = _closing_argv(ready)
+    closed = Program(tuple(closing), bounds, is_supervised=True)
+    return {
+        "isolation": SANDBOX,
+        "argv": list(compose_bwrap(machine, view, Program(invocation.argv, bounds, (), is_supervised=True))),
+        "closing_argv": list(compose_bwrap(machine, view_of_closing(folder, ready.shared), closed))
+        if closing
+        else [],
     }
 
 

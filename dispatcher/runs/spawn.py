@@ -16,9 +16,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 
-AUTO, PLAIN = "auto", "plain"
-"""How to isolate: `auto` takes a namespace when there can be one, `plain` never does."""
+AUTO, PLAIN, NAMESPACE, SANDBOX, CONTAINER = "auto", "plain", "namespace", "sandbox", "container"
+"""How to isolate: `auto` takes a namespace when there can be one, `plain` never does. With `sandbox` and `container` the command line
+itself makes the border, with an init of ours inside that tells on descriptor 3 that it stands."""
 
+WORDS_FD = 3
 _READY = b"ready"
 
 
@@ -38,13 +40,13 @@ class Program:
 
 
 class Spawned:
-    """A child that waits for `release`. `pid` is the namespace's init, or the program itself."""
+    """A child that waits for `release`. `pid` is the namespace's init, the sandbox's outer end, or the program itself."""
 
-    __slots__ = ("_go", "_words", "has_namespace", "pid")
+    __slots__ = ("_go", "_words", "isolation", "pid")
 
-    def __init__(self, pid: int, go: int, words: int, *, has_namespace: bool) -> None:
+    def __init__(self, pid: int, go: int, words: int, isolation: str) -> None:
         self.pid = pid
-        self.has_namespace = has_namespace
+        self.isolation = isolation
         self._go = go
         self._words = words
 
@@ -54,6 +56,10 @@ class Spawned:
         os.close(self._go)
         why = _read_to_end(self._words)
         os.close(self._words)
+        if self.isolation in {SANDBOX, CONTAINER}:
+            if not why.startswith(_READY):
+                return "the sandbox could not be started; agent.log says why"
+            why = why[len(_READY) :].strip()
         return why.decode("utf-8", "replace")
 
 
@@ -64,11 +70,11 @@ def become_subreaper() -> None:
 
 def spawn(program: Program, isolation: str) -> Spawned:
     """Make a child that is ready to become the program, in a namespace when `isolation` and the kernel allow it."""
-    if isolation != PLAIN:
+    if isolation == AUTO:
         spawned = _spawn_in_namespace(program)
         if spawned:
             return spawned
-    return _spawn_plain(program)
+    return _spawn_plain(program, isolation if isolation != AUTO else PLAIN)
 
 
 def can_isolate() -> bool:
@@ -86,7 +92,7 @@ def can_isolate() -> bool:
         os.close(output)
 
 
-def _spawn_plain(program: Program) -> Spawned:
+def _spawn_plain(program: Program, isolation: str) -> Spawned:
     go_read, go_write = os.pipe2(os.O_CLOEXEC)
     words_read, words_write = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
@@ -94,11 +100,24 @@ def _spawn_plain(program: Program) -> Spawned:
         _close_all_but({program.output, go_read, words_write})
         if os.read(go_read, 1):
             _die_with_parent()
+            if isolation != PLAIN:
+                words_write = _hand_in(program, words_write)
             _become(program, words_write)
         os._exit(1)
     os.close(go_read)
     os.close(words_write)
-    return Spawned(pid, go_write, words_read, has_namespace=False)
+    return Spawned(pid, go_write, words_read, isolation)
+
+
+def _hand_in(program: Program, words: int) -> int:
+    """Let the program itself have the descriptor for words, under its fixed number."""
+    if program.output == WORDS_FD:
+        program.output = os.dup(program.output)
+    if words != WORDS_FD:
+        os.dup2(words, WORDS_FD, inheritable=True)
+        os.close(words)
+    os.set_inheritable(WORDS_FD, True)  # noqa: FBT003 - the function's shape
+    return WORDS_FD
 
 
 def _spawn_in_namespace(program: Program) -> Spawned | None:
@@ -115,7 +134,7 @@ def _spawn_in_namespace(program: Program) -> Spawned | None:
     os.close(pids_read)
     pid = next((int(word) for word in words if word.isdigit()), 0)
     if pid and _READY in words:
-        return Spawned(pid, go_write, words_read, has_namespace=True)
+        return Spawned(pid, go_write, words_read, NAMESPACE)
     os.close(go_write)
     os.close(words_read)
     if pid:

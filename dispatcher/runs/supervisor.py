@@ -126,7 +126,7 @@ class Supervisor:
             return False
         self.exit_code = None
         if note:
-            self.isolation_used = "namespace" if self.child.has_namespace else "plain"
+            self.isolation_used = self.child.isolation
             self._write_started(self.child.pid)
             self.began_s = self.heard_s = time.monotonic()
         why = self.child.release()
@@ -221,12 +221,18 @@ class Supervisor:
                 self.exit_code = spawn.exit_code_of(status)
 
     def _signal_tree(self, signum: int) -> None:
-        if self.child and self.child.has_namespace:
-            # Its init hands INT and TERM on; KILL of the init ends the namespace, which no process in it survives.
+        """An init hands INT and TERM on to everything; KILL of it ends the namespace, which no process in it survives."""
+        isolation = self.child.isolation if self.child else spawn.PLAIN
+        if self.child and isolation in {spawn.NAMESPACE, spawn.CONTAINER}:
             os.kill(self.child.pid, signum)
             return
         for process in self._find_tree():
-            proctree.send_signal(process, signum)
+            # The sandbox's outer end would die of the signal, and take everything with it before it can end by itself.
+            if isolation != spawn.SANDBOX or self._is_init(process) or signum == signal.SIGKILL:
+                proctree.send_signal(process, signum)
+
+    def _is_init(self, process: proctree.Process) -> bool:
+        return self.child is not None and process.parent == self.child.pid
 
     def _find_tree(self) -> list[proctree.Process]:
         mine = {p.pid: p for p in proctree.find_descendants(os.getpid())}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.model import LiveRun, Role
-from dispatcher.core.rules import AgentConfig, Limits, PromptDelivery, RepoRules
+from dispatcher.core.rules import AgentConfig, Limits, PromptDelivery, RepoRules, SandboxRules
 from dispatcher.ports import RunOrder, RunReport
 from dispatcher.runs import proctree
 from dispatcher.runs.environment import GitIdentity
@@ -42,6 +42,7 @@ def until(condition: Callable[[], object], patience_s: float = 20.0) -> None:
 class Desk:
     root: Path
     isolation: str = "auto"
+    sandbox: SandboxRules = field(default_factory=SandboxRules)
     grace_s: float = 0.05
     host: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
     config: AgentConfig = field(
@@ -83,7 +84,7 @@ class Desk:
             bool(repairs),
         )
         self.ordered.append(run.id)
-        rules = RepoRules("shop", "acme", "shop", limits=self.limits)
+        rules = RepoRules("shop", "acme", "shop", limits=self.limits, sandbox=self.sandbox)
         return RunOrder(
             run,
             "acme/shop",
@@ -146,6 +147,10 @@ def plain_git() -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
+        # As root an agent's files belong to the user that its sandbox became.
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
     } | dict.fromkeys(names, "ann@shop.invalid")
 
 

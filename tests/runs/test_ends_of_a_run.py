@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.core.rules import Limits
+from dispatcher.core.rules import Limits, SandboxKind, SandboxRules
 from dispatcher.runs import proctree, supervisor
 from dispatcher.runs.folder import load_json, write_json
 from dispatcher.runs.runlock import is_locked, take_lock
@@ -165,13 +165,15 @@ def test_a_supervisor_that_was_killed_leaves_a_lost_run_and_reaping_ends_the_res
     assert desk.runs.report(run_id).state == "lost"
 
 
-def test_in_a_namespace_everything_dies_with_the_supervisor(desk: Desk) -> None:
+@pytest.mark.parametrize("kind", [SandboxKind.NONE, SandboxKind.AUTO])
+def test_in_a_namespace_everything_dies_with_the_supervisor(desk: Desk, kind: SandboxKind) -> None:
+    desk.sandbox = SandboxRules(kind)
     desk.script(DAEMON, {"hang": True})
     run_id = desk.started()
     pid_file = desk.folder(run_id).checkout / "daemon.pid"
     until(pid_file.exists)
     started = load_json(desk.folder(run_id).started)
-    if not started or started["isolation"] != "namespace":
+    if not started or started["isolation"] == "plain":
         pytest.skip("no process namespaces here")
     kill_supervisor(desk, run_id)
     until(lambda: not is_alive(pid_file))

@@ -78,10 +78,10 @@ def test_a_key_of_the_agent_is_written_to_no_file_and_not_given_to_git(desk: Des
     desk.host |= {"MODEL_KEY": "k-123-very-secret"}
     desk.config = replace(desk.config, pass_env=("MODEL_KEY",))
     desk.shell(
-        "echo new > new.txt; git config filter.spy.clean 'sh -c \"env >> ../seen; cat\"'; echo '*.txt filter=spy' > .git/info/attributes"
+        "echo new > new.txt; git config filter.spy.clean 'sh -c \"env >> ../tmp/seen; cat\"'; echo '*.txt filter=spy' > .git/info/attributes"
     )
     folder = desk.folder(desk.finished().run_id)
-    seen = (folder.path / "seen").read_text()
+    seen = (folder.tmp / "seen").read_text()
     assert "DISPATCHER_RUN_ID" in seen
     assert not [
         path

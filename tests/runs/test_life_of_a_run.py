@@ -9,7 +9,7 @@ import pytest
 from dispatcher.core.errors import BadConfig, RetryLater
 from dispatcher.core.events import ReviewRejected, WorkDelivered
 from dispatcher.core.model import Role
-from dispatcher.core.rules import Limits
+from dispatcher.core.rules import Limits, SandboxKind, SandboxRules
 from dispatcher.runs.folder import load_json
 from dispatcher.runs.launch import can_isolate
 from tests.runs.conftest import DONE, WRITE_DONE, Desk, make_checkout, until
@@ -200,6 +200,7 @@ def test_the_log_keeps_its_beginning_and_its_end(any_desk: Desk) -> None:
 def test_a_run_remembers_how_it_was_isolated(desk: Desk) -> None:
     if not can_isolate():
         pytest.skip("no process namespaces here")
+    desk.sandbox = SandboxRules(SandboxKind.NONE)
     run_id = desk.finished().run_id
     started = load_json(desk.folder(run_id).started)
     assert started
@@ -209,6 +210,7 @@ def test_a_run_remembers_how_it_was_isolated(desk: Desk) -> None:
 def test_a_namespace_hides_the_processes_of_the_host(desk: Desk) -> None:
     if not can_isolate():
         pytest.skip("no process namespaces here")
+    desk.sandbox = SandboxRules(SandboxKind.NONE)
     desk.shell("ls -d /proc/[0-9]* | wc -l")
     assert int(desk.log(desk.finished().run_id)) < 8
 

@@ -181,6 +181,9 @@ class SimGit:
     def fetch_diff(self, repo: Repo, base: str, head: str, limit_bytes: int) -> str:
         return ""
 
+    def shared_paths(self, repo: Repo) -> tuple[Path, ...]:
+        return ()
+
     def load_repo_rules_text(self, repo: Repo, base: str) -> str:
         return ""
 

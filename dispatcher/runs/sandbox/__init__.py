@@ -1,0 +1,1 @@
+"""Sandboxes: what a run or a check may see of this machine, and the command line that makes it so."""

@@ -1,0 +1,85 @@
+"""What the sandbox of one run shows, found out from its folder, its agent and this machine."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dispatcher.core.rules import AgentConfig, SandboxRules
+from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.bwrap import is_within, without_nested
+from dispatcher.runs.sandbox.programs import load_program_paths, load_search_path, own_python
+from dispatcher.runs.sandbox.trial import init_files
+from dispatcher.runs.sandbox.view import View, private_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Wearer:
+    """Whom the sandbox is for: the run's folder, its agent and its command line, the rules, what the checkout borrows.
+
+    `variables` is the run's environment; a file that the agent's own settings name there may be read.
+    """
+
+    folder: RunFolder
+    config: AgentConfig
+    argv: tuple[str, ...]
+    rules: SandboxRules
+    shared: tuple[Path, ...]
+    variables: Mapping[str, str]
+    named: tuple[str, ...] = ()
+
+
+def view_of_run(wearer: Wearer, private: tuple[Path, ...], home: Path) -> View:
+    """Everything that the agent sees; `private` is the dispatcher's own and stays out of sight."""
+    folder = wearer.folder
+    given = (folder.prompt, folder.context, folder.schema, folder.net, *wearer.shared)
+    writable = (folder.checkout, folder.out, folder.home, folder.tmp)
+    return View(
+        readable=(*given, *readable_here(wearer, (*private, home))),
+        writable=writable,
+        hidden=(*private, *private_paths(home)),
+        owned=writable,
+        temporary=folder.tmp,
+        folder=folder.checkout,
+        network=wearer.rules.network,
+    )
+
+
+def view_of_closing(folder: RunFolder, shared: tuple[Path, ...]) -> View:
+    """What the commit of the rest sees: the checkout, and what it borrows."""
+    writable = (folder.checkout, folder.home, folder.tmp, folder.ignore)
+    return View(
+        readable=(*shared, *without_nested((*own_python(), *init_files()))),
+        writable=writable,
+        owned=(folder.ignore,),
+        temporary=folder.tmp,
+        folder=folder.checkout,
+    )
+
+
+def readable_here(wearer: Wearer, too_much: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Programs and files of this machine that the agent needs; nothing that holds one of `too_much`, unless a person asked for it."""
+    asked = [Path(name).expanduser() for name in wearer.rules.readable]
+    found = [path for path in _found(wearer) if not any(is_within(secret, path) for secret in too_much)]
+    return without_nested(path for path in (*asked, *found) if path.exists())
+
+
+def _found(wearer: Wearer) -> Iterator[Path]:
+    search = wearer.variables.get("PATH", "")
+    yield from own_python()
+    yield from init_files()
+    yield from load_program_paths(wearer.argv[0], search)
+    yield from load_search_path(search)
+    for word in (*wearer.config.argv, *wearer.config.extra_args):
+        yield from _as_path(word)
+    for name in wearer.named:
+        for entry in wearer.variables.get(name, "").split(os.pathsep):
+            yield from _as_path(entry)
+
+
+def _as_path(word: str) -> Iterator[Path]:
+    """The file or folder that a word of the configuration names."""
+    path = Path(word.partition("=")[2] if word.startswith("--") and "=" in word else word)
+    if path.is_absolute() and len(word) < 4096 and path.exists():
+        yield path
+        yield path.resolve()
