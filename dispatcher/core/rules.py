@@ -134,7 +134,7 @@ class SandboxRules:
     differs for it. `memory_bytes`, `processes` and `file_bytes` bound what is inside; 0 means no bound.
     """
 
-    kind: SandboxKind = SandboxKind.AUTO
+    kind: SandboxKind = SandboxKind.NONE
     network: NetworkAccess = NetworkAccess.ON
     check_network: NetworkAccess = NetworkAccess.OFF
     container_image: str = ""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.model import LiveRun, Role
-from dispatcher.core.rules import AgentConfig, Limits, PromptDelivery, RepoRules, SandboxRules
+from dispatcher.core.rules import AgentConfig, Limits, PromptDelivery, RepoRules, SandboxKind, SandboxRules
 from dispatcher.ports import RunOrder, RunReport
 from dispatcher.runs import proctree
 from dispatcher.runs.environment import GitIdentity
@@ -42,7 +42,7 @@ def until(condition: Callable[[], object], patience_s: float = 20.0) -> None:
 class Desk:
     root: Path
     isolation: str = "auto"
-    sandbox: SandboxRules = field(default_factory=SandboxRules)
+    sandbox: SandboxRules = field(default_factory=lambda: SandboxRules(SandboxKind.AUTO))
     grace_s: float = 0.05
     host: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
     config: AgentConfig = field(
