@@ -22,6 +22,8 @@ class BlockCause(StrEnum):
     NO_AGENT = "no-agent"
     BUDGET = "budget"
     STOPPED = "stopped"
+    TWO_STAGES = "two-stages"
+    CHECK_ABSENT = "check-absent"
 
 
 def render_why(cause: BlockCause, detail: str = "") -> str:

@@ -17,6 +17,7 @@ from dispatcher.core.events import (
     CheckPassed,
     CiNeverSettled,
     CiTurnedRed,
+    ClaimRefused,
     CommandGiven,
     Dispatched,
     EffectRefused,
@@ -42,6 +43,7 @@ from dispatcher.core.events import (
     RunDied,
     RunStalled,
     RunTimedOut,
+    StagesContradicted,
     StageShown,
     Triggered,
     WorkDelivered,
@@ -158,13 +160,16 @@ def run_begins(task: Task, event: Event, now: datetime) -> Task:
         cooldown_until=now + cooldown,
         ask=task.ask if keeps_ask else None,
         asked_again=False,
+        claimed_at=now,
     )
 
 
 def run_given_back(task: Task, event: Event, now: datetime) -> Task:
     """The run ended through no fault of the agent: the attempt does not count (spec invariant 10)."""
     pause = None if isinstance(event, RunCancelled) else now + CLAIM_REFUSED_PAUSE
-    return replace(task, run=None, attempts=max(0, task.attempts - 1), cooldown_until=pause)
+    claimed_at = None if isinstance(event, ClaimRefused) else task.claimed_at
+    given_back = replace(task, run=None, attempts=max(0, task.attempts - 1), cooldown_until=pause)
+    return replace(given_back, claimed_at=claimed_at)
 
 
 def run_freed(task: Task, event: Event, _now: datetime) -> Task:
@@ -426,6 +431,13 @@ def blocked(task: Task, event: Event, now: datetime) -> Task:
     )
 
 
+def contradicted(task: Task, event: Event, now: datetime) -> Task:
+    """A person's turn; on an item that was nobody's yet, the one who asked is told. Both labels go with what follows."""
+    assert isinstance(event, StagesContradicted)
+    asked = replace(task, requester=event.by or task.requester, has_two_stages=False)
+    return blocked(asked, event, now)
+
+
 def resume_stage_of(task: Task) -> Stage:
     """Where a task that is blocked now goes on: the waiting stage of the step that it was in."""
     match task.stage:
@@ -459,13 +471,29 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
         case BudgetSpent():
             return BlockCause.BUDGET, event.detail
         case EffectRefused():
-            return BlockCause.EFFECT_REFUSED, f"{event.effect}: {event.why}"
+            return _why_refused(event)
         case LimitReached():
             return BlockCause(event.cause), event.detail
         case PushRefused():
             return BlockCause.EFFECT_REFUSED, f"push: {event.why}"
         case CiNeverSettled():
             return BlockCause.CI_NEVER_SETTLED, event.head
+        case _:
+            return _why_suspended(event)
+
+
+def _why_refused(event: EffectRefused) -> tuple[BlockCause, str]:
+    """The cause that was named, where a person can do something more exact than grant what is missing."""
+    if event.cause:
+        return BlockCause(event.cause), event.why
+    return BlockCause.EFFECT_REFUSED, f"{event.effect}: {event.why}"
+
+
+def _why_suspended(event: Event) -> tuple[BlockCause, str]:
+    """What people did to the item, or what a worker left out."""
+    match event:
+        case StagesContradicted():
+            return BlockCause.TWO_STAGES, "\n".join(event.labels)
         case BodyEditedByStranger():
             return BlockCause.EDITED, event.by.login if event.by else ""
         case _:

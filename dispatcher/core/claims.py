@@ -1,12 +1,17 @@
 """Whether a claim that was written and read back holds (spec section 6). Pure."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from dispatcher.core.model import ClaimMarker, LiveRun, Role, Snapshot, Task
+from dispatcher.core.model import ClaimMarker, Item, LiveRun, Role, Snapshot, Task
 from dispatcher.core.observe import Eyes, stage_shown
+from dispatcher.core.policy import longest_claim
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How much later than its expiry a foreign claim still counts: the other machine's clock may be behind."""
+
+CLAIM_WRITTEN_WITHIN = timedelta(minutes=15)
+"""How long after its decision a claim may reach the forge, retries and clocks that differ included."""
 
 
 def rival(snapshot: Snapshot, instance: str, now: datetime) -> ClaimMarker | None:
@@ -15,6 +20,35 @@ def rival(snapshot: Snapshot, instance: str, now: datetime) -> ClaimMarker | Non
         m for m in snapshot.markers if m.instance != instance and m.expires_at + CLOCK_SKEW > now and m.run_id
     ]
     return min(live, key=_age, default=None)
+
+
+def unexplained_assignment(
+    front: Item | None, markers: Iterable[ClaimMarker], bot_id: int
+) -> datetime | None:
+    """When the bot assigned itself, if it still is and no claim tells why: somebody deleted the comment of one.
+
+    None: it is not assigned, a person's hand did it, or a claim from about then explains it.
+    """
+    if front is None or not any(person.id == bot_id for person in front.assignees):
+        return None
+    hands = [event for event in front.assign_events if event.assignee.id == bot_id and event.added]
+    last = max(hands, key=lambda event: event.at, default=None)
+    if last is None or last.actor is None or last.actor.id != bot_id:
+        return None
+    is_explained = any(marker.created_at >= last.at - CLOCK_SKEW for marker in markers)
+    return None if is_explained else last.at
+
+
+def held_silently_until(task: Task, snapshot: Snapshot, bot_id: int, now: datetime) -> datetime | None:
+    """Until when the item of a task that has no run here is another dispatcher's without a claim; None: it is nobody's.
+
+    Where this dispatcher claimed the item itself at about that time, the assignment is its own.
+    """
+    at = unexplained_assignment(snapshot.front, snapshot.markers, bot_id)
+    if at is None or (task.claimed_at is not None and abs(at - task.claimed_at) <= CLAIM_WRITTEN_WITHIN):
+        return None
+    until = at + longest_claim(task)
+    return until if until + CLOCK_SKEW > now else None
 
 
 def why_claim_fails(

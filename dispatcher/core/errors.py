@@ -27,6 +27,10 @@ class NeedsPerson(DispatcherError):
         self.cure = cure
 
 
+class ProgramAbsent(NeedsPerson):
+    """A program that the configuration names is not installed where the dispatcher runs."""
+
+
 class BadConfig(NeedsPerson):
     """The configuration (file, environment, prompt files) cannot be used. The message names file, key, value, cure."""
 

@@ -67,6 +67,14 @@ class CommandGiven(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StagesContradicted(Event):
+    """Two stage labels have been on the item for a while: nobody but a person can say which one is meant."""
+
+    labels: tuple[str, ...]
+    by: Person | None
+
+
+@dataclass(frozen=True, slots=True)
 class PersonTookOver(Event):
     """A person assigned themselves, or took the bot off, while it was the bot's turn."""
 
@@ -403,10 +411,11 @@ class ResultKept(Event):
 
 @dataclass(frozen=True, slots=True)
 class EffectRefused(Event):
-    """An effect failed for good: the forge or git says no, or it failed three times."""
+    """An effect failed for good: the forge or git says no, or it failed three times. `cause`: a `BlockCause` that fits better."""
 
     effect: str
     why: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

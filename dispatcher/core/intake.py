@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
@@ -18,6 +19,8 @@ TRIGGER_LIMIT = 65_536
 
 MARKER = "<!-- dispatcher:"
 """How every hidden marker of ours begins."""
+
+_KEY = f"{MARKER}key "
 
 UNWANTED = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 """A regex class without brackets: control characters, bidi overrides, lone surrogates (no tab, no newline)."""
@@ -115,6 +118,28 @@ def read_comments(
     )
     heard = (_hear(comment, name, trigger_regex) for comment in others)
     return tuple(one for one in heard if one is not None)
+
+
+def dealt_with(meant: Sequence[Heard], thread: Iterable[Comment], bot: Person) -> tuple[str, ...]:
+    """The versions of comments that were heard in an earlier life, as far as the item itself shows it.
+
+    For an item that the journal does not know: the bot answers a mention in a comment, and shows what it made of an order or
+    a trigger in its status comment; so what is older than that was dealt with. Doing an old `stop` again would be worse than
+    asking a person to repeat it.
+    """
+    own = [comment for comment in thread if comment.author.id == bot.id and MARKER in comment.body]
+    said_at = max((_written_at(one) for one in own), default=None)
+    answered_at = max((_written_at(one) for one in own if _KEY in one.body), default=None)
+    return tuple(
+        heard.comment.version
+        for heard in meant
+        if (last := answered_at if heard.kind is HeardKind.MENTION else said_at) is not None
+        and _written_at(heard.comment) < last
+    )
+
+
+def _written_at(comment: Comment) -> datetime:
+    return comment.edited_at or comment.created_at
 
 
 def _hear(comment: Comment, login: str, trigger_regex: str) -> Heard | None:

@@ -325,6 +325,7 @@ class Task:
     `cost_usd` and `tokens` are what all its runs used; `granted_at_*` is how much of that had been used when a person last asked
     to go on: budgets count from there. `agent_wish` is what an `agent:` label names, `worked_by` the agent that wrote the newest
     commits, `found_before` what the last reviewer found.
+    `claimed_at`: when this dispatcher itself last took the item for a run.
     """
 
     key: ItemKey
@@ -372,6 +373,7 @@ class Task:
     has_two_stages: bool = False
     can_push: bool = True
     claimed_elsewhere_until: datetime | None = None
+    claimed_at: datetime | None = None
     status_comment_id: int | None = None
     cost_usd: float = 0.0
     tokens: int = 0

@@ -37,6 +37,9 @@ TURN_STAGES = {
 }
 """Stages with the turn label; the two of a pair differ only in who is assigned."""
 
+TWO_STAGES_WITHIN = timedelta(minutes=10)
+"""How long two stage labels may stand beside each other: whoever swaps them by hand needs a moment."""
+
 LIVE_STAGES = frozenset({Stage.WORKING, Stage.REVIEWING, Stage.REWORKING})
 UNLABELLED_STAGES = frozenset({Stage.NEW, Stage.ASKED, Stage.ANSWERING})
 
@@ -152,6 +155,7 @@ def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[
         return ends
     return (
         *_edits(task, snapshot.issue or front, eyes),
+        *_contradiction(task, snapshot, eyes, now),
         *_stage_events(task, front, snapshot, eyes),
         *_reopenings(task, front, eyes),
         *pull_events(task, snapshot.pull, eyes, now),
@@ -263,6 +267,41 @@ def _stage_events(task: Task, front: Item, snapshot: Snapshot, eyes: Eyes) -> tu
     if shown in {Stage.MERGE_READY, Stage.BLOCKED} and _is_adopted(task, snapshot, eyes, shown):
         return (_shown_event(task, snapshot, eyes, shown),)
     return (*_took_over(task, front, eyes), *_assigned_or_asked_to_review(task, front, snapshot, eyes))
+
+
+def contradiction_due_at(task: Task, snapshot: Snapshot, eyes: Eyes) -> datetime | None:
+    """When somebody must be told that two stage labels contradict each other; None while they do not, or it is no matter.
+
+    No matter to items that nobody who may ask has asked for, nor while a run is live: what it comes to shows one stage.
+    """
+    front = snapshot.front
+    if front is None or not front.is_open or not task.has_two_stages or task.run is not None:
+        return None
+    if task.stage in {Stage.NEW, Stage.DONE, Stage.DROPPED} and not _is_asked_for(task, snapshot, eyes):
+        return None
+    if task.stage in {Stage.ASKED, Stage.ANSWERING, Stage.BLOCKED}:
+        return None
+    shown_at = [event.at for event in front.label_events if event.label in eyes.labels.stage_labels]
+    return max(shown_at, default=front.created_at) + TWO_STAGES_WITHIN
+
+
+def _contradiction(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:
+    due_at = contradiction_due_at(task, snapshot, eyes)
+    if due_at is None or now < due_at or snapshot.front is None:
+        return ()
+    labels = tuple(sorted(snapshot.front.labels & eyes.labels.stage_labels))
+    asker = _who_labelled(snapshot.front, eyes)
+    return (e.StagesContradicted(labels, asker if asker and asker.id in eyes.allowed else None),)
+
+
+def _is_asked_for(task: Task, snapshot: Snapshot, eyes: Eyes) -> bool:
+    """The turn label is there, by somebody who may ask; or the item is ours and was not let go."""
+    front = snapshot.front
+    if front is None or eyes.labels.turn not in front.labels:
+        return False
+    asker = _who_labelled(front, eyes)
+    is_allowed = asker is not None and asker.id in eyes.allowed
+    return is_allowed or (task.stage is Stage.NEW and _is_ours(snapshot, eyes))
 
 
 def _asked_behind_the_pull(task: Task, snapshot: Snapshot, eyes: Eyes) -> Person | None:

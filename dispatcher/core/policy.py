@@ -265,6 +265,11 @@ def claim_lasts(role: Role, task: Task) -> timedelta:
     return timedelta(seconds=max(task.limits.claim_expiry_s, 2 * wall_limit_s(role, task)))
 
 
+def longest_claim(task: Task) -> timedelta:
+    """How long a claim of a run of whatever role counts."""
+    return max(claim_lasts(role, task) for role in Role)
+
+
 def claim_covers_run(run: LiveRun, task: Task, now: datetime) -> bool:
     """Whether the claim of a run that starts now holds until its wall time is over. It was written at dispatch or later."""
     ends_at = now + timedelta(seconds=wall_limit_s(run.role, task))

@@ -1,8 +1,9 @@
 """What a decision makes happen: pure functions of (task, event) that return effects.
 
 `task` is the task after the decision. Every key names its cause, so that a replay is found out: what may exist only once
-(a run's claim, a run's review) is keyed by that thing, everything else by the decision's number. A second attempt to open
-the pull request is a new cause: the branch, not the key, keeps it from being opened twice.
+(a run's claim, a run's review) is keyed by that thing, everything else by the decision's number. What stays to be read on
+the forge carries the decision's moment too: numbers begin again when the journal is deleted, and each of two dispatchers has
+its own. A second attempt to open the pull request is a new cause: the branch, not the key, keeps it from being opened twice.
 """
 
 from collections.abc import Callable
@@ -43,6 +44,12 @@ Reaction = Callable[[Task, Task, Event], tuple[Effect, ...]]
 
 def _key(kind: str, task: Task) -> str:
     return f"{kind}:{task.key}:{task.moves}"
+
+
+def _lasting_key(kind: str, task: Task) -> str:
+    """For what is looked up on the forge: no other journal, before or beside this one, makes the same key."""
+    moment = f"{task.step_started_at:%Y%m%dT%H%M%S%f}" if task.step_started_at else "0"
+    return f"{_key(kind, task)}:{moment}"
 
 
 def claim(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:
@@ -100,7 +107,7 @@ def open_pull(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
     """Open the task's one pull request; its words are those of the delivered work."""
     if task.pull is not None:
         return ()
-    return (OpenPull(_key("pull", task), task.branch, task.base),)
+    return (OpenPull(_lasting_key("pull", task), task.branch, task.base),)
 
 
 def publish_again(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
@@ -130,7 +137,7 @@ def post_review(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
 
 def ask_person(_before: Task, task: Task, _event: Event) -> tuple[Effect, ...]:
     """Say on the item why it is a person's turn and what they can do."""
-    return (PostComment(_key("blocked", task), task.front, CommentKind.BLOCKED, task.blocked_why),)
+    return (PostComment(_lasting_key("blocked", task), task.front, CommentKind.BLOCKED, task.blocked_why),)
 
 
 def answer(_before: Task, task: Task, event: Event) -> tuple[Effect, ...]:

@@ -50,7 +50,11 @@ class Briefer:
             found: Sequence[Event] = ()
             if not effect.repairs:
                 commit, found = self._start_commit(effect, task, repo)
-                desk.workspaces.make_checkout(CheckoutOrder(repo, task.base, commit, task.branch, checkout))
+                desk.workspaces.make_checkout(
+                    CheckoutOrder(
+                        repo, task.base, commit, task.branch, checkout, will_be_checked=role is Role.WORKER
+                    )
+                )
             before_start()
             desk.runs.start(order)
             return found

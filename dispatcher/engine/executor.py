@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
+from dispatcher.core.causes import BlockCause
 from dispatcher.core.claims import rival, why_claim_fails
 from dispatcher.core.defuse import defuse
 from dispatcher.core.effects import (
@@ -28,6 +29,7 @@ from dispatcher.core.errors import (
     DispatcherError,
     JournalUnusable,
     NeedsPerson,
+    ProgramAbsent,
     QuotaSpent,
     RetryLater,
 )
@@ -152,10 +154,11 @@ class Executor:
         tries = stored.tries + 1 if counts else stored.tries
         log.warning("effect task=%s %s try=%d: %s", task.name, stored.effect.key, tries, error)
         if final or tries >= MAX_TRIES:
-            self._give_up(task, EffectRefused(type(stored.effect).__name__, str(error)))
+            cause = str(BlockCause.CHECK_ABSENT) if isinstance(error, ProgramAbsent) else ""
+            self._give_up(task, EffectRefused(type(stored.effect).__name__, str(error), cause))
             return
         until = error.until if isinstance(error, RetryLater) and error.until else None
-        retry_at = until or now + BACKOFF[min(tries, len(BACKOFF) - 1)]
+        retry_at = until or now + BACKOFF[min(max(tries - 1, 0), len(BACKOFF) - 1)]
         if counts:
             self._desk.journal.mark_failed(stored.id, str(error), retry_at)
         else:
@@ -305,15 +308,19 @@ class Executor:
         task = self._still_ready(task, repo)
         has_status = task.status_comment_id is not None or task.stage is Stage.BLOCKED
         text = desk.words.status(task, desk.clock.now()) if has_status else ""
-        handed = (
-            people_to_hand_to(task, repo.rules) if task.stage in {Stage.MERGE_READY, Stage.BLOCKED} else ()
-        )
+        handed = self._handed_to(task, repo)
         if handed and handed != task.handed_to:
             # Before the write: whoever is assigned by us and not by themselves must be known even after a death in between.
             desk.journal.save_task(replace(task, handed_to=handed))
         written = desk.forge.show_stage(stage_order(task, repo.rules, desk.me.login, text))
         self._remember(replace(task, handed_to=handed), written)
         return ()
+
+    def _handed_to(self, task: Task, repo: Repo) -> tuple[str, ...]:
+        """Whom the dispatcher assigned: released when the bot's turn comes again, be it after a stop."""
+        if task.stage in {Stage.MERGE_READY, Stage.BLOCKED}:
+            return people_to_hand_to(task, repo.rules)
+        return task.handed_to if task.stage in {Stage.DONE, Stage.DROPPED} else ()
 
     def _still_ready(self, task: Task, repo: Repo) -> Task:
         """A hand-over that was held up (an outage, a restart) is judged by what GitHub shows now: CI may be red since."""

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dispatcher.core.claims import CLOCK_SKEW, rival
+from dispatcher.core.claims import CLOCK_SKEW, held_silently_until, rival
 from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, QuotaSpent, RetryLater
 from dispatcher.core.events import PersonApproved
-from dispatcher.core.intake import Heard, read_comments
+from dispatcher.core.intake import Heard, dealt_with, read_comments
 from dispatcher.core.model import (
     Comment,
     Item,
@@ -25,6 +26,7 @@ from dispatcher.core.observe import (
     Eyes,
     begins_again,
     body_digest,
+    contradiction_due_at,
     forget_pull,
     learn,
     observe,
@@ -47,6 +49,9 @@ TRY_AGAIN = timedelta(seconds=30)
 COMMENT_SHOWS_WITHIN = timedelta(seconds=30)
 """A notification may be there before the comment that it is about: an item where it brought no news is read once more."""
 
+SECOND_LOOKS = "second-looks"
+"""The cursor that holds the looks which a notification without news asked for."""
+
 log = logging.getLogger(__name__)
 
 
@@ -58,6 +63,7 @@ class Watcher:
         self._next_look_at: datetime | None = None
         self._next_sweep_at: datetime | None = None
         self._next_connect_at: datetime | None = None
+        self._second_looks: dict[ItemKey, datetime] = {}
 
     @property
     def next_look_at(self) -> datetime | None:
@@ -103,8 +109,7 @@ class Watcher:
         self._next_look_at = now + timedelta(seconds=seen.next_poll_s)
         moves = {wake.key: self._moves_of(wake.key) for wake in seen.wakes}
         all_read = self._inspect_all(self._worth_inspecting(seen))
-        for key in (key for key, before in moves.items() if self._moves_of(key) == before):
-            desk.look_alarms.setdefault(key, now + COMMENT_SHOWS_WITHIN)
+        self._look_twice([key for key, before in moves.items() if self._moves_of(key) == before])
         if all_read and seen.wakes and seen.notifications_read_to:
             desk.forge.mark_read(seen.notifications_read_to)
         self._sweep(repos, now)
@@ -116,6 +121,27 @@ class Watcher:
         for key in due:
             del self._desk.look_alarms[key]
         self._inspect_all(due)
+        if self._second_looks and min(self._second_looks.values()) <= now:
+            self._note_second_looks({key: at for key, at in self._second_looks.items() if at > now})
+
+    def _look_twice(self, keys: Iterable[ItemKey]) -> None:
+        """The notification is marked read and will not come again: the second look is noted, a restart may lie in between."""
+        at = self._desk.clock.now() + COMMENT_SHOWS_WITHIN
+        new = {key: at for key in keys if key.repo_id in self._desk.repos}
+        for key in new:
+            self._desk.look_alarms.setdefault(key, at)
+        if new:
+            self._note_second_looks(self._second_looks | new)
+
+    def _note_second_looks(self, looks: dict[ItemKey, datetime]) -> None:
+        self._second_looks = looks
+        self._desk.journal.save_cursor(SECOND_LOOKS, render_looks(looks))
+
+    def remember_second_looks(self) -> None:
+        """Take over the looks that were still to come when the predecessor stopped."""
+        self._second_looks = parse_looks(self._desk.journal.load_cursor(SECOND_LOOKS) or "")
+        for key, at in self._second_looks.items():
+            self._desk.look_alarms.setdefault(key, at)
 
     def _moves_of(self, key: ItemKey) -> int:
         """How much was decided about an item so far."""
@@ -213,12 +239,19 @@ class Watcher:
 
     def _left_to_another(self, task: Task, snapshot: Snapshot) -> Task | None:
         """While another dispatcher of this account holds the item we only watch: what we show would undo its claim."""
-        desk = self._desk
-        other = rival(snapshot, desk.settings.instance, desk.clock.now())
-        if other is None or task.run is not None:
+        desk, now = self._desk, self._desk.clock.now()
+        if task.run is not None:
             return None
-        desk.look_alarms[task.key] = other.expires_at + CLOCK_SKEW
-        left = replace(task, claimed_elsewhere_until=other.expires_at)
+        other = rival(snapshot, desk.settings.instance, now)
+        until = (
+            other.expires_at
+            if other
+            else held_silently_until(with_limits(desk, task), snapshot, desk.me.id, now)
+        )
+        if until is None:
+            return None
+        desk.look_alarms[task.key] = until + CLOCK_SKEW
+        left = replace(task, claimed_elsewhere_until=until)
         if task.stage is not Stage.NEW:
             desk.journal.save_task(left)
         return left
@@ -246,6 +279,8 @@ class Watcher:
         desk.journal.mark_heard([heard.comment.version for heard in spoken], task.key, desk.clock.now())
         task = self._note_approvals(task, snapshot)
         task = self._settle(task, snapshot)
+        if due_at := contradiction_due_at(task, snapshot, eyes):
+            desk.look_alarms.setdefault(task.key, due_at)
         if task.stage is not Stage.NEW:
             desk.journal.save_task(task)
             desk.agenda.touch(task.key)
@@ -339,8 +374,26 @@ class Watcher:
         )
         if not meant:
             return ()
+        if task.stage is Stage.NEW and (old := dealt_with(meant, texts, self._desk.me)):
+            self._desk.journal.mark_heard(old, task.key, self._desk.clock.now())
         new = self._desk.journal.load_unheard([heard.comment.version for heard in meant], task.key)
         return tuple(heard for heard in meant if heard.comment.version in new)
+
+
+def render_looks(looks: dict[ItemKey, datetime]) -> str:
+    """Items and moments as text for a cursor."""
+    return " ".join(f"{key}@{at.isoformat()}" for key, at in sorted(looks.items()))
+
+
+def parse_looks(text: str) -> dict[ItemKey, datetime]:
+    """What `render_looks` wrote; damaged entries are left out."""
+    found: dict[ItemKey, datetime] = {}
+    for entry in text.split():
+        with suppress(ValueError):
+            name, _, at = entry.partition("@")
+            repo_id, _, number = name.partition("#")
+            found[ItemKey(int(repo_id), int(number))] = datetime.fromisoformat(at)
+    return found
 
 
 def _is_older_than_known(task: Task, snapshot: Snapshot) -> bool:

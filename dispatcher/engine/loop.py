@@ -36,11 +36,12 @@ class Engine:
         known = set()
         for task in desk.journal.load_tasks():
             desk.agenda.touch(task.key)
-            if task.stage is Stage.REVIEWING and task.run is None:
+            if (task.stage is Stage.REVIEWING and task.run is None) or task.has_two_stages:
                 desk.look_alarms[task.key] = now
         for stored in desk.journal.load_effects():
             # While we were away people went on; our own late write would pass their change off as seen.
             desk.look_alarms[stored.task] = now
+        self.watcher.remember_second_looks()
         for record in desk.journal.load_live_runs():
             known.add(record.run.id)
         for run_id in desk.runs.known():

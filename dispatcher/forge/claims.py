@@ -12,8 +12,9 @@ decides, and in the same second the smaller comment id. The snapshot then shows 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from dispatcher.core.claims import CLOCK_SKEW
+from dispatcher.core.claims import CLOCK_SKEW, unexplained_assignment
 from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, NeedsPerson, RetryLater
 from dispatcher.core.markers import ClaimNote, render_claim_marker, render_status_marker, seal
 from dispatcher.core.model import ClaimMarker, Item, ItemKey, Snapshot
@@ -27,6 +28,8 @@ from dispatcher.forge.writes import Writer
 from dispatcher.ports import ClaimOrder, Clock
 
 LOG = logging.getLogger(__name__)
+ONE_REQUEST = timedelta(seconds=5)
+"""Assignment and comment of one claim are written by one request: never further apart on the forge's clock."""
 
 
 @dataclass(slots=True)
@@ -62,6 +65,10 @@ class Claimer:
             self._withdraw(order, written, existed=comment is not None)
             self._unassign(order, known)
             raise
+        if not (comment and comment.notes.claim) and self._is_held_silently(order, snapshot, others, mine):
+            self._withdraw(order, written, existed=comment is not None)
+            self.writer.memory.forget(*(item.key for item in related))
+            raise ClaimLost("the bot was assigned by another dispatcher, whose claim somebody deleted")
         if any(self._came_first(order, rival, mine) for rival in others):
             self._withdraw(order, written, existed=comment is not None)
             self.writer.memory.forget(*(item.key for item in related))
@@ -83,6 +90,17 @@ class Claimer:
     def _came_first(self, order: ClaimOrder, rival: ClaimMarker, mine: ClaimMarker) -> bool:
         is_older = (rival.created_at, rival.comment_id) < (mine.created_at, mine.comment_id)
         return is_older and self._is_live_rival(order, rival)
+
+    def _is_held_silently(
+        self, order: ClaimOrder, snapshot: Snapshot, others: tuple[ClaimMarker, ...], mine: ClaimMarker
+    ) -> bool:
+        """Whether the bot was assigned before this claim and no other claim tells why. For an earlier try of our own our
+        comment tells.
+        """
+        item, bot_id = _item_of(snapshot, order.item), self.writer.reader.identity().id
+        at, now = unexplained_assignment(item, others, bot_id), self.clock.now()
+        lasts = order.expires_at - now
+        return at is not None and at < mine.created_at - ONE_REQUEST and at + lasts + CLOCK_SKEW > now
 
     def _unassign(self, order: ClaimOrder, known: KnownItem) -> None:
         """Take the assignment back that this claim made."""

@@ -20,7 +20,8 @@ POLL_S = 60.0
 """How long GitHub usually wants between two looks at the notifications (its header says so, and is obeyed)."""
 UNCONDITIONAL_S = 1800.0
 """How often a full answer is asked for even though GitHub says that nothing changed."""
-_PAGES = 50
+_PAGES = 1000
+"""Pages of a list that are read at most, so that a server that never ends does not hold the loop up for ever."""
 _SHORT = 20
 """Up to so many items a list may hold without being emptied by a new cursor; well below a page."""
 _SETTLED_S = 2.0
@@ -216,6 +217,8 @@ def all_pages(
         answer = connection.get(path, {**params, "per_page": str(size), "page": str(page)})
         nodes += answer.nodes
         link = answer.headers.get("link", "")
+    if 'rel="next"' in link:
+        LOG.warning("%s is longer than %d entries: the rest was not read in this look", path, len(nodes))
     return tuple(nodes)
 
 

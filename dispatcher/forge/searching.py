@@ -3,6 +3,7 @@
 Search is eventually consistent, so each look overlaps the one before and drops what it has already given out.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,15 @@ from dispatcher.forge.polling import Trail
 from dispatcher.forge.wire import parse_found_item
 from dispatcher.ports import Clock, Wake
 
+LOG = logging.getLogger(__name__)
 SEARCH_POLL_S = 60.0
 """How often searching is worth it; 30 searches a minute are allowed."""
 OVERLAP_S = 300
 """How far back each search looks again, because an index can be late."""
 _SEARCHES_PER_REQUEST = 10
 _PAGES = 10
+_MOST = 1000
+"""What one search gives out at most, however many items match (GitHub's documentation of search)."""
 
 
 @dataclass(slots=True)
@@ -88,6 +92,8 @@ class Searcher:
                 pending = self._search_page(pending, found)
                 if not pending:
                     break
+            for text, _ in pending:
+                LOG.warning("more than %d items match `%s`: the rest was not read in this look", _MOST, text)
         return tuple(found.values())
 
     def _search_page(

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from dispatcher.core.errors import NeedsPerson, RetryLater
-from dispatcher.core.markers import render_key_marker, seal
+from dispatcher.core.markers import parse_markers, render_key_marker, seal
 from dispatcher.core.model import Finding, ItemKey
 from dispatcher.forge.client import Connection
 from dispatcher.forge.diff import parse_new_lines, split_findings
@@ -157,8 +157,12 @@ class Writer:
     # -- pull requests --
 
     def open_pull(self, order: PullOrder) -> OpenedPull:
-        """Open the pull request; GitHub itself refuses a second one for a branch, and then it is looked up."""
+        """Open the pull request, unless it is there: it was opened before an answer got lost, and a person may have closed or
+        merged it since. GitHub itself refuses a second open one for a branch, and then it is looked up.
+        """
         place = self._place_of(order.repo)
+        if found := self._find_pull(place, order):
+            return self._opened(found)
         payload = {
             "title": order.title,
             "head": order.branch,
@@ -182,6 +186,28 @@ class Writer:
             repo_id = self.connection.get(f"/repos/{repo}").node.number("id")
             self.memory.keep_repo(repo_id, repo)
         return f"/repositories/{repo_id}"
+
+    def _find_pull(self, place: str, order: PullOrder) -> Node | None:
+        """What this very order opened, in whatever state it is by now; else the open one of the branch.
+
+        One that an earlier order opened for the branch and that is over is no matter: somebody asked again.
+        """
+        owner, bot_id = order.repo.partition("/")[0], self.reader.identity().id
+        params = {"state": "all", "per_page": "100", "head": f"{owner}:{order.branch}"}
+        pulls = [
+            pull
+            for pull in self.connection.get(f"{place}/pulls", params).nodes
+            if pull.must("head").text("ref") == order.branch
+        ]
+        ours = [
+            pull
+            for pull in pulls
+            if (author := pull.child("user"))
+            and author.number("id") == bot_id
+            and order.key in parse_markers(pull.text("body", "")).keys
+        ]
+        still_open = [pull for pull in pulls if pull.text("state", "") == "open"]
+        return next(iter([*ours, *still_open]), None)
 
     def _find_open_pull(self, place: str, order: PullOrder) -> Node:
         owner = order.repo.partition("/")[0]

@@ -12,7 +12,7 @@ from dispatcher.ports.forge import Repo
 class CheckoutOrder:
     """A fresh checkout. `head` empty: the newest commit of the base; it may be a harvested commit that was never pushed.
 
-    `branch` is the local branch to stand on.
+    `branch` is the local branch to stand on. `will_be_checked`: what is committed there goes through the check.
     """
 
     repo: Repo
@@ -20,6 +20,7 @@ class CheckoutOrder:
     head: str
     branch: str
     destination: Path
+    will_be_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

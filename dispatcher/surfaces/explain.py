@@ -118,6 +118,8 @@ def render_explanation(told: Explanation) -> Sequence[str]:
 
 def _reason(task: Task, now: datetime) -> str:
     match task.stage:
+        case Stage.NEW:
+            return f"{task.name} is no task: nobody who may ask has asked for it. The decisions below say what was heard."
         case Stage.DONE:
             return f"{task.name} is done: {'merged' if task.pull else 'answered'}."
         case Stage.DROPPED:
@@ -164,6 +166,8 @@ def _cure(task: Task, settings: Settings, bot: str) -> str:
     turn = (rules.labels if rules else LabelNames()).turn
     if task.stage is Stage.BLOCKED:
         return f"To go on: answer there mentioning {mention}, or dispatcher retry {task.name}, or put `{turn}` back."
+    if task.stage is Stage.NEW:
+        return f"To begin: put the label `{turn}` on it, or mention {mention} in a comment."
     if task.stage in {Stage.MERGE_READY, Stage.DONE, Stage.DROPPED}:
         return ""
     if task.run:

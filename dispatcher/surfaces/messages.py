@@ -146,6 +146,23 @@ PLEAS: Mapping[BlockCause, _Plea] = {
             _FINISH,
         ),
     ),
+    BlockCause.TWO_STAGES: _Plea(
+        "Two labels contradict each other.",
+        "Both say where this stands, and only one can be true. I took both off:",
+        (
+            "Put the label `{turn}` back on: I go on from here.",
+            "Comment `@{bot} review` for another look at the pull request.",
+            _FINISH,
+        ),
+    ),
+    BlockCause.CHECK_ABSENT: _Plea(
+        "I could not run the check.",
+        "That is a fault of the set-up, and counts against nobody:",
+        (
+            "Install the program where the dispatcher runs, or correct `check` in its configuration.",
+            "Then: " + _RETRY[0].lower() + _RETRY[1:],
+        ),
+    ),
     BlockCause.STOPPED: _Plea("I stopped, as I was told.", "", (_RETRY,)),
 }
 """What a blocked task's comment says, by cause."""

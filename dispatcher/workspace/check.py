@@ -1,6 +1,7 @@
 """Running the check on exactly one commit, in a clean checkout, and nothing of it survives."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from dispatcher.core.errors import RetryLater
+from dispatcher.core.errors import ProgramAbsent, RetryLater
 from dispatcher.workspace import watcher
 from dispatcher.workspace.check_output import Tail, fingerprint
 from dispatcher.workspace.redact import redact
@@ -52,7 +53,8 @@ class CheckRunner:
     _is_stopped: bool = False
 
     def run(self, order: CheckRun) -> Verdict:
-        """Run the check to its end. Raises RetryLater when the dispatcher stops, or the watcher was killed."""
+        """Run the check to its end. Raises RetryLater when the dispatcher stops, or the watcher was killed; ProgramAbsent."""
+        must_be_installed(order.argv, _environment(order)["PATH"])
         tail = Tail()
         said = self._watch(order, tail)
         text = redact(tail.text(), self.secrets())
@@ -127,6 +129,14 @@ class CheckRunner:
                 os.close(lifeline)
 
 
+def must_be_installed(argv: Sequence[str], path: str) -> None:
+    """Raises ProgramAbsent when the check's program is not there: no commit can mend that. One in the checkout is a commit's matter."""
+    program = argv[0]
+    is_in_checkout = "/" in program and not Path(program).is_absolute()
+    if not is_in_checkout and shutil.which(program, path=path) is None:
+        raise ProgramAbsent(f"the check `{' '.join(argv)}` needs `{program}`, which is not installed here.")
+
+
 def _read_to_end(process: subprocess.Popen[bytes], tail: Tail, patience_s: float) -> None:
     """Read until the watcher is gone. The reader is a thread: where orphans cannot be adopted, one may hold the pipe open."""
     assert process.stdout is not None
@@ -160,7 +170,7 @@ def _environment(order: CheckRun) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
     }
-    return {**ours, **private, **dict(order.env)}
+    return {"PATH": os.defpath, **ours, **private, **dict(order.env)}
 
 
 def _red(text: str, ending: str) -> Verdict:

@@ -1,5 +1,6 @@
 """The check of one commit: found, run in a clean checkout, judged."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from dispatcher.ports import Repo
-from dispatcher.workspace.check import CheckRun, CheckRunner, Verdict
+from dispatcher.workspace.check import CheckRun, CheckRunner, Verdict, must_be_installed
 from dispatcher.workspace.checkout import Standing, make_checkout, remove_tree
 from dispatcher.workspace.detect import NOTHING, Check, detect_check
 from dispatcher.workspace.git import Git
@@ -52,6 +53,12 @@ class CommitCheck:
             return self.runner.run(
                 CheckRun(check.argv, checkout, home, limit_s, (store.mirror_objects,), env)
             )
+
+    def must_be_possible(self, repo: Repo) -> None:
+        """Raises ProgramAbsent when the configured check needs a program that is not there."""
+        if repo.rules.check and not repo.rules.check_is_off:
+            path = dict(self.surroundings.check_env).get("PATH") or os.environ.get("PATH", os.defpath)
+            must_be_installed(repo.rules.check, path)
 
     @contextmanager
     def clean_checkout(self, store: Store, standing: Standing) -> Iterator[Path]:

@@ -55,7 +55,12 @@ class GitWorkspaces:
     # ------------------------------------------------------------ before a run
 
     def make_checkout(self, order: CheckoutOrder) -> str:
-        """Fetch the mirror, make the checkout, return the commit that it stands on. Idempotent per destination."""
+        """Fetch the mirror, make the checkout, return the commit that it stands on. Idempotent per destination.
+
+        Raises ProgramAbsent for an order whose commits could not be checked afterwards: better now than after the work.
+        """
+        if order.will_be_checked:
+            self._checks.must_be_possible(order.repo)
         record = self._record(order.destination)
         if record.exists() and (order.destination / ".git").exists():
             return record.read_text()

@@ -87,7 +87,8 @@ def test_a_label_that_is_taken_off_during_the_work(office: Office) -> None:
 
 def test_two_stage_labels_at_once_decide_nothing() -> None:
     """Elsewhere a pull request was `needs-rework` and `merge-ready` at once: one half reworked it, the other merged it."""
-    side = item(PULL, "bot needs-rework merge-ready", (BOT,), author=BOT)
+    just_now = (labelled(BEN, NOW, "merge-ready"),)
+    side = item(PULL, "bot needs-rework merge-ready", (BOT,), author=BOT, label_events=just_now)
     both = shows(item(7, "", (BOT,)), pull(item=side))
     task = look(approved(), both)
 

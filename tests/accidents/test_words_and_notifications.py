@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from dispatcher.core import events as e
 from dispatcher.core.claims import CLOCK_SKEW, rival
 from dispatcher.core.intake import read_comments
@@ -78,7 +80,8 @@ def test_a_question_while_the_worker_is_at_work_is_answered_after_the_review() -
     assert answered_next.ask == Ask(501, ANNA, NOW)
 
 
-def test_a_notification_that_comes_before_its_comment_can_be_read(office: Office) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_notification_that_comes_before_its_comment_can_be_read(office: Office, *, restarts: bool) -> None:
     """Elsewhere a notification was marked read although the comment did not show yet; nobody ever answered it."""
     number = office.opens()
     world = office.box.world
@@ -91,6 +94,8 @@ def test_a_notification_that_comes_before_its_comment_can_be_read(office: Office
 
     world.inbox_faults.lose = 1  # this is the comment that was announced: it is not announced again
     office.later(seconds=16)
+    if restarts:
+        office.restart()
     office.box.scene.person("alice").comment(SHOP, number, "@shop-bot what does total() return?")
     office.later(seconds=61)
     office.settle()

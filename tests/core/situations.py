@@ -99,6 +99,7 @@ def sample_event(kind: type[e.Event], task: Task) -> e.Event:
         e.CommandGiven: lambda: e.CommandGiven(Command.RETRY, BEN),
         e.PersonTookOver: lambda: e.PersonTookOver(BEN),
         e.BodyEditedByStranger: lambda: e.BodyEditedByStranger(MALLORY),
+        e.StagesContradicted: lambda: e.StagesContradicted(("needs-review", "needs-rework"), BEN),
         e.HeadMoved: lambda: e.HeadMoved(ALIEN),
         e.HeadUnchecked: lambda: e.HeadUnchecked(head),
         e.ConflictAppeared: lambda: e.ConflictAppeared(head),

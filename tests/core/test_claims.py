@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.core.claims import CLOCK_SKEW, rival, why_claim_fails
+from dispatcher.core.claims import CLOCK_SKEW, held_silently_until, rival, why_claim_fails
 from dispatcher.core.model import ClaimMarker, LiveRun, Role, Snapshot, Stage
 from tests.core.situations import (
     ALIEN,
@@ -19,6 +19,7 @@ from tests.core.situations import (
     PULL,
     REVIEWER,
     WORKER,
+    assigned,
     item,
     pull,
     shows,
@@ -111,3 +112,47 @@ def test_a_question_is_answered_whoever_is_assigned_and_whatever_the_labels_say(
     assert why_claim_fails(task, run, closed, EYES, "here", NOW) == ""
     rivalled = replace(shows(item(7)), markers=(claim("there", 4),))
     assert "another dispatcher" in why_claim_fails(task, run, rivalled, EYES, "here", NOW)
+
+
+# ---------------------------------------------------------------- a claim whose comment was deleted
+
+HANDS = (assigned(BOT, BOT, EARLIER),)
+LEFT_ALONE = shows(item(7, "bot", (BOT,), assign_events=HANDS))
+EARLIER_ENDS = EARLIER + timedelta(hours=2)
+
+
+def test_an_assignment_by_the_bots_own_hand_counts_as_a_claim_though_its_comment_is_gone():
+    """A person deleted the claim of a run that was at work, and a second dispatcher began another."""
+    waits = task_in(Stage.QUEUED)
+    assert held_silently_until(waits, LEFT_ALONE, BOT.id, NOW) == EARLIER_ENDS
+
+
+def test_a_deleted_claim_runs_out_as_any_other():
+    over = EARLIER_ENDS + CLOCK_SKEW
+    assert held_silently_until(task_in(Stage.QUEUED), LEFT_ALONE, BOT.id, over) is None
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "claimed_at"),
+    [
+        (shows(item(7, "bot", assign_events=HANDS)), None),
+        (shows(item(7, "bot", (BOT,))), None),
+        (shows(item(7, "bot", (BOT,), assign_events=(*HANDS, assigned(BOT, BEN, NOW)))), None),
+        (shows(item(7, "bot", (BOT,), assign_events=(assigned(BOT, None, EARLIER),))), None),
+        (LEFT_ALONE, EARLIER - timedelta(minutes=10)),
+        (replace(LEFT_ALONE, markers=(claim("there", 4, NOW - timedelta(hours=1)),)), None),
+        (Snapshot(None, None), None),
+    ],
+    ids=[
+        "not assigned",
+        "nobody knows who",
+        "a person did",
+        "a ghost did",
+        "we did",
+        "a claim tells",
+        "gone",
+    ],
+)
+def test_what_is_no_deleted_claim_of_another(snapshot, claimed_at):
+    waits = task_in(Stage.QUEUED, claimed_at=claimed_at)
+    assert held_silently_until(waits, snapshot, BOT.id, NOW) is None

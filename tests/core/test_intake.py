@@ -1,7 +1,7 @@
 """What people write, and what we take it for."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from dispatcher.core.intake import (
     Trigger,
     clean_text,
     cut_text,
+    dealt_with,
     find_mention,
     matches_trigger,
     parse_command,
@@ -358,3 +359,33 @@ def test_cleaning_twice_is_cleaning_once_and_stays_within_the_limit(text, limit)
     assert len(once) <= limit
     assert clean_text(once, limit) == once
     once.encode()
+
+
+# ---------------------------------------------------------------- an item that the journal lost
+
+
+def wrote(body: str, minute: int, by: Person = ALICE, number: int = 1) -> Comment:
+    return Comment(number, by, body, NOON + timedelta(minutes=minute))
+
+
+KEYED, STATUS = "Because. <!-- dispatcher:key v1 {} -->", "Waiting. <!-- dispatcher:status v1 {} -->"
+
+
+@pytest.mark.parametrize(
+    ("said", "ours", "is_old"),
+    [
+        ("@bot why?", [(KEYED, 5)], True),
+        ("@bot why?", [(STATUS, 5)], False),
+        ("@bot stop", [(STATUS, 5)], True),
+        ("/go", [(STATUS, 5)], True),
+        ("@bot stop", [(STATUS, -5)], False),
+        ("@bot stop", [("By hand, without a marker.", 5)], False),
+        ("@bot stop", [], False),
+    ],
+)
+def test_what_was_said_before_the_bots_last_word_was_dealt_with_in_an_earlier_life(said, ours, is_old):
+    """The journal was deleted: old orders would be carried out once more, old questions answered twice."""
+    asked = wrote(said, 0)
+    thread = [asked, *(wrote(body, minute, BOT, 2 + place) for place, (body, minute) in enumerate(ours))]
+    meant = read_comments(thread, BOT, trigger_regex="^/go")
+    assert dealt_with(meant, thread, BOT) == ((asked.version,) if is_old else ())

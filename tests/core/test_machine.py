@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.core import events as e
-from dispatcher.core.effects import Claim, Effect, StartRun, StopRun
+from dispatcher.core.causes import BlockCause, parse_why
+from dispatcher.core.effects import Claim, Effect, OpenPull, PostComment, StartRun, StopRun
 from dispatcher.core.events import ALL_EVENTS
 from dispatcher.core.guards import gates_are_ours
 from dispatcher.core.machine import Decision, Verdict, decide
@@ -353,6 +354,7 @@ def test_invariant_7_nothing_is_written_before_an_allowed_person_asked(recipes):
         e.Triggered,
         e.CommandGiven,
         e.StageShown,
+        e.StagesContradicted,
     )
     for before, event, decision in play(recipes):
         if before.stage is Stage.NEW and not isinstance(event, asks):
@@ -364,3 +366,34 @@ def test_invariant_2_a_task_with_a_pull_request_never_opens_another():
     task = task_in(Stage.WORKING, pull=PULL, head=HEAD)
     decision = follow(task, e.CheckPassed(NEXT, run_id="run-w"))
     assert "OpenPull" not in [type(effect).__name__ for effect in decision.effects]
+
+
+@pytest.mark.parametrize("event", [e.EffectRefused("Rebase", "no"), e.StagesContradicted(("a", "b"), BEN)])
+def test_invariant_8_what_stays_on_the_forge_has_a_key_that_no_other_journal_makes(event):
+    """Deleted and begun again, or a second dispatcher's: both count their decisions from the start."""
+    first, again = (
+        decide(task_in(Stage.NEEDS_REVIEW, moves=3), event, at).effects[-1]
+        for at in (NOW, NOW + timedelta(seconds=1))
+    )
+    assert isinstance(first, PostComment)
+    assert first.key != again.key
+    opened = [
+        effect.key
+        for at in (NOW, NOW + timedelta(seconds=1))
+        for effect in decide(task_in(Stage.WORKING), e.CheckPassed(NEXT, run_id="run-w"), at).effects
+        if isinstance(effect, OpenPull)
+    ]
+    assert len(set(opened)) == 2
+
+
+def test_a_refused_effect_may_name_the_cause_that_a_person_can_mend():
+    event = e.EffectRefused("Harvest", "`frob` is not installed", str(BlockCause.CHECK_ABSENT))
+    after = decide(task_in(Stage.WORKING), event, NOW).task
+    assert parse_why(after.blocked_why) == (BlockCause.CHECK_ABSENT, "`frob` is not installed")
+
+
+@pytest.mark.parametrize(("pull", "stage"), [(None, Stage.QUEUED), (PULL, Stage.NEEDS_REVIEW)])
+def test_retry_on_an_item_that_was_never_asked_for_asks_for_it(pull, stage):
+    """It went unanswered: whoever may ask and writes `@bot retry` wants work, label or not."""
+    decision = decide(task_in(Stage.NEW, pull=pull), e.CommandGiven(Command.RETRY, BEN), NOW)
+    assert (decision.task.stage, decision.task.requester) == (stage, BEN)

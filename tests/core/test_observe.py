@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.core import events as e
+from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.intake import HeardKind
 from dispatcher.core.model import Ask, AssignEvent, Ci, Command, Comment, Mergeable, Snapshot, Stage, Task
 from dispatcher.core.observe import (
+    TWO_STAGES_WITHIN,
     Eyes,
     body_digest,
+    contradiction_due_at,
     learn,
     open_change_request,
     people_to_judge,
@@ -231,8 +234,53 @@ def test_a_person_who_wants_rework_of_a_finished_pull_request_gets_a_worker():
     assert (after.stage, after.requester, after.approved_head) == (Stage.NEEDS_REWORK, BEN, "")
 
 
-def test_two_stage_labels_decide_nothing_and_keep_the_gates_shut():
-    assert seen(approved(), review_side("bot needs-review needs-rework")) == ()
+def both_labels(at=NOW, **changes):
+    """Two stage labels on the pull request, the second one put there at this moment."""
+    put = (labelled(BEN, label="needs-review"), labelled(BEN, at, "needs-rework"), labelled(BEN))
+    side = item(PULL, "bot needs-review needs-rework", author=BOT, label_events=put)
+    return shows(item(7, "", (BOT,)), pull(item=side, **changes))
+
+
+def test_two_stage_labels_decide_nothing_for_a_while_and_keep_the_gates_shut():
+    """Whoever swaps them by hand puts one on before the other goes."""
+    assert seen(approved(), both_labels()) == ()
+
+
+@pytest.mark.parametrize(
+    "task",
+    [approved(), approved(Stage.MERGE_READY), task_in(Stage.NEEDS_REWORK), task_in(Stage.DROPPED), NEW],
+    ids=lambda task: task.stage,
+)
+def test_two_stage_labels_that_stay_are_a_persons_matter_and_that_is_said(task):
+    snapshot, later = both_labels(), NOW + TWO_STAGES_WITHIN
+    assert e.StagesContradicted(("needs-review", "needs-rework"), BEN) in seen(task, snapshot, now=later)
+    after = look(task, snapshot, now=later)
+    assert after.stage is Stage.BLOCKED
+    assert not after.has_two_stages, "both go with the next showing"
+    assert parse_why(after.blocked_why) == (BlockCause.TWO_STAGES, "needs-review\nneeds-rework")
+    assert look(after, snapshot, now=later).moves == after.moves, "once"
+
+
+def test_a_person_who_swaps_the_labels_of_a_live_run_is_answered_by_what_the_run_comes_to():
+    assert (
+        contradiction_due_at(learn(task_in(Stage.REVIEWING), both_labels(), EYES), both_labels(), EYES)
+        is None
+    )
+
+
+def test_two_stage_labels_on_what_nobody_who_may_asked_for_concern_nobody():
+    foreign = pull(
+        item=item(PULL, "bot needs-review needs-rework", author=MALLORY, label_events=(labelled(MALLORY),))
+    )
+    assert seen(NEW, shows(None, foreign), now=NOW + TWO_STAGES_WITHIN) == ()
+    unasked = pull(item=item(PULL, "needs-review needs-rework", author=MALLORY))
+    assert seen(NEW, shows(None, unasked), now=NOW + TWO_STAGES_WITHIN) == ()
+
+
+def test_two_stage_labels_whose_putting_is_forgotten_count_from_the_beginning():
+    snapshot = review_side("bot needs-review needs-rework")
+    due_at = contradiction_due_at(learn(approved(), snapshot, EYES), snapshot, EYES)
+    assert due_at == snapshot.pull.item.created_at + TWO_STAGES_WITHIN
 
 
 def test_the_same_stage_is_no_news():

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from dispatcher.core.model import Stage
+from dispatcher.core.rules import Caps
 from dispatcher.simulator.faults import Fault, What
 from tests.story.office import APPROVE, SHOP, Office, TestClock, colleague, opened, writes
 
@@ -133,3 +135,55 @@ def test_a_claim_whose_owner_died_expires_and_is_taken_over(tmp_path):
 def _is_handed_over(office: Office) -> bool:
     pulls = office.box.scene.pulls(SHOP)
     return bool(pulls) and office.shown(pulls[0].number) == {"merge-ready", "@alice"}
+
+
+def test_a_claim_that_somebody_deletes_lets_no_second_dispatcher_in(tmp_path):
+    """The bot's own assignment counts as long as the claim would have; then the item is anybody's again."""
+    with two(tmp_path) as (one, other):
+        issue = one.asks()
+        one.settle(until=one.has_live_run)
+        delete_claims(one, issue)
+        for _ in range(5):
+            one.later(minutes=3)
+            other.tick()
+            one.tick()
+            assert alive(one, other) == 1
+            assert not other.has_live_run()
+
+        (tmp_path / "go").write_text("")
+        one.settle(until=lambda: other.tick() or _is_handed_over(one))
+        assert most_at_once(tmp_path) == 1
+        assert len(one.box.scene.pulls(SHOP)) == 1
+
+
+def test_a_claim_that_is_deleted_between_a_look_and_the_other_claim_lets_nobody_in_either(tmp_path):
+    """The second dispatcher has seen the item free, and claims it before it looks again."""
+    with two(tmp_path) as (one, other):
+        other.caps = Caps(live_runs=0, batch_pause_s=0)
+        other.restart()
+        issue = one.asks()
+        other.tick()
+        assert other.stage(issue) is Stage.QUEUED
+        one.settle(until=one.has_live_run)
+        delete_claims(one, issue)
+
+        other.engine.desk.settings = replace(other.engine.desk.settings, caps=Caps(batch_pause_s=0))
+        other.engine.desk.agenda.touch(other.task(issue).key)
+        one.later(seconds=10)
+        for _ in range(4):
+            other.engine.tick()
+            other.engine.desk.jobs.settle(60)
+        assert not other.has_live_run()
+        assert other.started() == []
+        assert other.task(issue).attempts == 0
+
+        (tmp_path / "go").write_text("")
+        one.settle(until=lambda: _is_handed_over(one))
+        assert most_at_once(tmp_path) == 1
+
+
+def delete_claims(office: Office, number: int) -> None:
+    claims = [one for one in office.box.scene.comments(SHOP, number) if "dispatcher:claim" in one.body]
+    assert claims
+    for claim in claims:
+        office.box.scene.person("alice").delete_comment(SHOP, claim.id)

@@ -112,6 +112,7 @@ def test_an_answer_without_an_id_is_not_taken_for_a_success(script, writer):
 
 
 def test_a_pull_request_that_github_denies_and_hides_is_for_later(script, writer):
+    script.says(200, [])
     script.says(422, {"message": "no", "errors": [{"message": "A pull request already exists for acme:b."}]})
     script.says(200, []).says(200, [{"head": {"ref": "other"}}])
     with pytest.raises(RetryLater, match="lists none"):
@@ -119,6 +120,7 @@ def test_a_pull_request_that_github_denies_and_hides_is_for_later(script, writer
 
 
 def test_a_rename_between_two_requests_is_for_later(script, writer):
+    script.says(200, [])
     script.says(307, {"message": "Moved Permanently"}, Location="/repositories/1/pulls")
     with pytest.raises(RetryLater, match="renamed"):
         writer.open_pull(PullOrder(SHOP, "b", "main", "t", "b", "k"))

@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.core.errors import Gone, NeedsPerson, QuotaSpent, RetryLater
-from dispatcher.core.markers import MAX_BODY_CHARS, parse_markers
+from dispatcher.core.markers import MAX_BODY_CHARS, parse_markers, render_key_marker
 from dispatcher.core.model import Finding
 from dispatcher.ports import PullOrder
 from dispatcher.simulator.faults import Fault, What
@@ -210,6 +210,44 @@ def test_a_pull_request_whose_answer_is_lost_is_found(office, what):
         office.forge.open_pull(pull_order(number))
     assert office.forge.open_pull(pull_order(number)).number
     assert len(office.box.scene.pulls(SHOP)) == 1
+
+
+@pytest.mark.parametrize("becomes", ["close", "merge"])
+def test_a_pull_request_whose_answer_is_lost_is_found_though_a_person_ended_it_meanwhile(office, becomes):
+    """Invariant 2: GitHub refuses a second one only while the first is open."""
+    number = office.issue()
+    office.bot.push(SHOP, f"bot/{number}-mend", {"app.py": "new\n"}, base="main")
+    office.box.faults.add(Fault(What.DROP_AFTER, path="/pulls", method="POST"))
+    with pytest.raises(RetryLater):
+        office.forge.open_pull(pull_order(number))
+    lost = office.box.scene.pulls(SHOP)[0].number
+    getattr(office.ann, becomes)(SHOP, lost)
+
+    office.restart()
+
+    assert office.forge.open_pull(pull_order(number)).number == lost
+    assert len(office.box.scene.pulls(SHOP)) == 1
+
+
+def test_a_pull_request_that_an_earlier_order_opened_and_that_is_over_is_no_matter(office):
+    """A person closed it and asked again: another order, another key."""
+    number = office.issue()
+    office.bot.push(SHOP, f"bot/{number}-mend", {"app.py": "new\n"}, base="main")
+    first = office.forge.open_pull(pull_order(number)).number
+    office.ann.close(SHOP, first)
+
+    assert office.forge.open_pull(pull_order(number, key="pull-2")).number != first
+
+
+def test_a_stranger_who_copies_the_key_into_a_closed_pull_request_hides_nothing(office):
+    number = office.issue()
+    office.ann.push(SHOP, f"bot/{number}-mend", {"app.py": "new\n"}, base="main")
+    copied = f"Mine.\n\n{render_key_marker('pull-1')}"
+    office.ann.close(SHOP, office.ann.open_pull(SHOP, f"bot/{number}-mend", "Mine", copied))
+
+    assert len(office.box.scene.pulls(SHOP)) == 1
+    office.forge.open_pull(pull_order(number))
+    assert len(office.box.scene.pulls(SHOP)) == 2
 
 
 def test_a_pull_request_in_a_repository_known_only_by_its_old_name_is_opened(office):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from dispatcher.core.claims import CLOCK_SKEW
+from dispatcher.core.claims import CLOCK_SKEW, unexplained_assignment
 from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, NeedsPerson, RetryLater
 from dispatcher.core.markers import (
     ClaimNote,
@@ -31,6 +31,7 @@ from dispatcher.core.model import (
 )
 from dispatcher.core.naming import branch_prefix, issue_of_branch
 from dispatcher.core.rules import LabelNames, RepoRules
+from dispatcher.forge.claims import ONE_REQUEST
 from dispatcher.ports import (
     ClaimOrder,
     Clock,
@@ -61,6 +62,7 @@ from tests.simulation.reading import (
     permission_of,
     person_of,
     pull_of,
+    read_markers,
     summary_of,
 )
 from tests.simulation.weather import Weather
@@ -330,6 +332,10 @@ class WorldForge:
                     )
                 )
             raise
+        if not (comment and comment.notes.claim) and self._is_held_silently(order, snapshot, others, mine):
+            self._withdraw(order, mine_id, existed=comment is not None)
+            self._forget(order.item)
+            raise ClaimLost("the bot was assigned by another dispatcher, whose claim somebody deleted")
         if any(self._came_first(order, rival, mine) for rival in others):
             self._withdraw(order, mine_id, existed=comment is not None)
             self._forget(order.item)
@@ -359,6 +365,15 @@ class WorldForge:
     def _came_first(self, order: ClaimOrder, rival: ClaimMarker, mine: ClaimMarker) -> bool:
         is_older = (rival.created_at, rival.comment_id) < (mine.created_at, mine.comment_id)
         return is_older and self._is_live_rival(order, rival)
+
+    def _is_held_silently(
+        self, order: ClaimOrder, snapshot: Snapshot, others: tuple[ClaimMarker, ...], mine: ClaimMarker
+    ) -> bool:
+        items = (snapshot.issue, snapshot.pull.item if snapshot.pull else None)
+        item = next((one for one in items if one and one.key == order.item), None)
+        at, now = unexplained_assignment(item, others, self.bot_id), self.clock.now()
+        lasts = order.expires_at - now
+        return at is not None and at < mine.created_at - ONE_REQUEST and at + lasts + CLOCK_SKEW > now
 
     def _withdraw(self, order: ClaimOrder, comment_id: int, *, existed: bool) -> None:
         body = seal(order.status_text, render_status_marker(order.instance))
@@ -501,6 +516,15 @@ class WorldForge:
         body = seal(order.body, render_key_marker(order.key))
         wanted = pulls.Proposal(order.title, order.branch, order.base, body)
 
+        def look() -> model.Issue | None:
+            found = [other for other, pull in pulls.every_pull(repo) if pull.head_ref == order.branch]
+            ours = [
+                one
+                for one in found
+                if one.author_id == self.bot_id and order.key in read_markers(one.body or "").keys
+            ]
+            return next(iter([*ours, *(one for one in found if one.is_open)]), None)
+
         def write() -> model.Issue:
             try:
                 issue = pulls.open_pull(self.world, self.caller, repo, wanted)
@@ -515,7 +539,7 @@ class WorldForge:
             self.watch.bot_opens(issue)
             return issue
 
-        issue = self._ask(write, writes=True)
+        issue = self._ask(look) or self._ask(write, writes=True)
         self._remember(issue)
         return OpenedPull(issue.number, pulls.pull_of(issue).head_sha, issue.updated_at)
 

@@ -170,7 +170,6 @@ def test_two_stage_labels_hold_one_task_with_a_word_and_no_other(office):
     office.settle(until=lambda: office.has_task(number) and office.stage(number) is Stage.REVIEWING)
     office.person().label(SHOP, office.pull(number), "needs-rework")
     office.settle()
-    office.sweeps()
     other = office.asks("second")
     office.settle()
 
@@ -183,6 +182,27 @@ def test_two_stage_labels_hold_one_task_with_a_word_and_no_other(office):
 
     office.person().unlabel(SHOP, office.pull(number), "needs-rework")
     office.sweeps()
+    assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_two_stage_labels_that_stay_are_told_to_a_person_once_be_the_item_known_or_not(office):
+    """On an item that was never looked at before nobody was told anything: it lay there for ever."""
+    number = office.opens()
+    for label in ("needs-review", "merge-ready", "bot"):
+        office.labels(number, label)
+    office.settle()
+    assert office.roles() == []
+    assert office.said(number) == []
+
+    office.later(minutes=11)
+    office.settle()
+    office.sweeps()
+
+    assert office.shown(number) == {"needs-human", "@alice"}
+    assert len(office.said(number)) == 1
+    assert "`merge-ready`" in office.said(number)[0]
+    office.labels(number)
+    office.settle()
     assert office.stage(number) is Stage.MERGE_READY
 
 

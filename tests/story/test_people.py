@@ -197,7 +197,7 @@ def test_two_stage_labels_wait_for_a_person_to_choose(office):
     pull = office.pull(number)
     office.person().label(SHOP, pull, "bot", "needs-rework")
 
-    office.sweeps()
+    office.settle()
 
     task = office.task(number)
     assert task.hold is not None
@@ -225,6 +225,28 @@ def test_commands_stop_and_retry(office):
     office.settle()
     assert office.stage(number) is Stage.DROPPED
     assert "bot" not in office.shown(office.pull(number))
+
+    office.labels(office.pull(number))
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY, "whom we had assigned ourselves holds nothing up"
+
+
+def test_retry_on_an_issue_that_was_never_asked_for_asks_for_it(office):
+    number = office.opens()
+    office.comments(number, "@shop-bot retry")
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_an_order_that_means_nothing_is_explained(office):
+    number = office.opens()
+    office.comments(number, "@shop-bot stop")
+    office.settle()
+    assert office.roles() == []
+    said = office.explained(number)
+    assert "is no task: nobody who may ask has asked for it" in said
+    assert "CommandGiven" in said
+    assert "Put the label `bot` on it" in said or "put the label `bot` on it" in said
 
 
 def test_an_edit_by_a_stranger_suspends_the_task(office):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -306,3 +307,60 @@ def test_one_round_finishes_what_it_began(office):
 
     assert office.stage(number) is Stage.MERGE_READY
     assert office.roles() == ["worker", "reviewer"]
+
+
+def test_a_check_that_is_not_installed_costs_no_run_and_is_asked_for_once(tmp_path):
+    """Each of three workers was paid for, and none of them could have mended it."""
+    with opened(tmp_path, check=("no-such-program", "--all")) as office:
+        number = office.asks()
+        office.settle()
+
+        assert office.started() == []
+        assert office.stage(number) is Stage.BLOCKED
+        assert len(office.said(number)) == 1
+        assert "needs `no-such-program`" in office.said(number)[0].replace("'", "`")
+
+        office.configure(check=(sys.executable, "-c", "import shop"))
+        office.comments(number, "@shop-bot retry")
+        office.settle()
+        assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_a_check_that_disappears_while_a_worker_works_costs_that_run_alone(tmp_path):
+    program = tmp_path / "bin" / "prove"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    with opened(tmp_path, check=(str(program),)) as office:
+        office.worker([{"run": ["/bin/rm", str(program)]}, *writes()])
+        number = office.asks()
+        office.settle()
+
+        assert office.roles() == ["worker"]
+        assert office.stage(number) is Stage.BLOCKED
+        assert "could not run the check" in office.said(number)[0]
+
+
+def test_a_failed_write_is_tried_again_after_half_a_minute_then_after_two(office):
+    number = office.opens()
+    office.comments(number, "@shop-bot what does total() return?")
+    refused = Fault(What.FAIL_BEFORE, method="POST", path="/comments", count=None)
+    office.box.faults.add(refused)
+    office.settle(until=lambda: retries(office))
+    first = retries(office)[0] - office.clock.now()
+    assert 20 <= first.total_seconds() <= 30
+
+    office.later(seconds=20)
+    office.tick()
+    office.later(seconds=11)
+    office.tick()
+    second = retries(office)[0] - office.clock.now()
+    assert 110 <= second.total_seconds() <= 120
+    office.box.faults.clear()
+    office.later(minutes=3)
+    office.settle()
+    assert office.stage(number) is Stage.DONE
+
+
+def retries(office):
+    return [effect.retry_at for effect in office.engine.desk.journal.load_effects() if effect.retry_at]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.core.errors import RetryLater
+from dispatcher.core.errors import ProgramAbsent, RetryLater
 from dispatcher.core.events import CheckFailed, CheckPassed
 from dispatcher.workspace import watcher
 from dispatcher.workspace.check_output import TAIL_BYTES, Tail, fingerprint
@@ -132,8 +132,14 @@ def test_a_daemon_that_a_check_leaves_behind_dies_with_it(shop, then, mark):
     assert alive(mark) == []
 
 
-def test_a_program_that_is_not_there(shop):
+def test_a_program_that_is_not_there_is_a_matter_of_the_set_up(shop):
     shop.check_with("no-such-program-anywhere")
+    with pytest.raises(ProgramAbsent, match="needs `no-such-program-anywhere`, which is not installed here"):
+        shop.delivered({"x": "1"})
+
+
+def test_a_program_that_is_missing_from_the_checkout_is_the_commits_matter(shop):
+    shop.check_with("./prove.sh")
     assert "could not be started: No such file" in shop.delivered({"x": "1"}).tail
 
 
