@@ -26,12 +26,14 @@ from dispatcher.core.rules import (
     AGENT_KINDS,
     AgentConfig,
     Caps,
+    EventFormat,
     HarvestLimits,
     LabelNames,
     Limits,
     Price,
     PromptDelivery,
     RepoRules,
+    StreamRules,
 )
 
 T = TypeVar("T", bound=Table)
@@ -132,6 +134,12 @@ def _build_agent(name: str, table: AgentTable) -> AgentConfig:
         pass_env=tuple(table.pass_env),
         extra_args=tuple(table.extra_args),
         vendor=table.vendor,
+        stream=StreamRules(
+            EventFormat(table.events),
+            tuple(sorted(table.event_fields.items())),
+            tuple(sorted(table.event_faults.items())),
+            table.event_numbers == "each",
+        ),
     )
 
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from dispatcher.core.rules import AGENT_KINDS
+from dispatcher.core.faults import FaultKind
+from dispatcher.core.rules import AGENT_KINDS, TOLD_FIELDS
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REPO_NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -19,6 +20,8 @@ _SHELL_ONLY = set("|&;<>()$`*?[]{}~#\n")
 _TOKEN = re.compile(r"(gh[a-z]_|github_pat_)[A-Za-z0-9_]{10,}")
 _USER_IN_ADDRESS = re.compile(r"//[^/@]*@")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+FAULT_NAMES = tuple(kind.value for kind in FaultKind if kind is not FaultKind.CRASH)
 
 
 def looks_like_token(text: str) -> bool:
@@ -68,6 +71,22 @@ def _regex(text: str) -> str:
     except re.error as error:
         refuse(f"a regular expression that Python can read ({error})")
     return text
+
+
+def group_count(pattern: str) -> int:
+    """How many groups a regular expression has; -1 when it is none."""
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return -1
+
+
+def _told_field(name: str) -> str:
+    return name if name in TOLD_FIELDS else refuse(f"one of {', '.join(TOLD_FIELDS)}")
+
+
+def _fault_name(name: str) -> str:
+    return name if name in FAULT_NAMES else refuse(f"one of {', '.join(FAULT_NAMES)}")
 
 
 def _base_url(text: str) -> str:
@@ -149,6 +168,8 @@ Logins = Annotated[list[Login], OneOrMany]
 Globs = Annotated[list[str], OneOrMany]
 AgentNames = Annotated[list[str], OneOrMany, AfterValidator(_agent_names)]
 AgentKind = Annotated[str, AfterValidator(_agent_kind), Field(json_schema_extra={"enum": ["", *AGENT_KINDS]})]
+ToldField = Annotated[str, AfterValidator(_told_field)]
+FaultName = Annotated[str, AfterValidator(_fault_name)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Usd = Annotated[float, Field(ge=0, le=1_000_000)]

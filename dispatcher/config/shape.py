@@ -16,6 +16,7 @@ from dispatcher.config.fields import (
     Count,
     CountOrNone,
     EnvName,
+    FaultName,
     Globs,
     Label,
     Logins,
@@ -24,8 +25,10 @@ from dispatcher.config.fields import (
     Regex,
     RepoName,
     Tokens,
+    ToldField,
     Usd,
     Vendor,
+    group_count,
     refuse,
 )
 from dispatcher.core.housekeeping import DAY_S, KeepRules
@@ -236,6 +239,31 @@ class AgentTable(Table):
         [], description="Names of the dispatcher's own variables to hand on; never forge tokens."
     )
     extra_args: list[str] = Field([], description="Arguments behind those that the kind makes itself.")
+    events: Literal["text", "jsonl"] = Field(
+        "text", description="What a `command` prints: lines of text, or one JSON object per line (jsonl)."
+    )
+    event_fields: dict[ToldField, str] = Field(
+        {},
+        description="Where a `command` tells what: text, tool, session, input_tokens, cached_tokens, output_tokens, cost_usd, error. "
+        'With jsonl a path such as "usage.input" or "content.0.text"; with text a regular expression with one group.',
+    )
+    event_numbers: Literal["each", "total"] = Field(
+        "each",
+        description="Whether each line of a `command` tells its own tokens and cost, or the totals so far.",
+    )
+    event_faults: dict[FaultName, Regex] = Field(
+        {},
+        description="Regular expressions by which a line of a `command` shows a fault of the set-up: login, quota, rate-limit, overload, settings.",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_odd_patterns(self) -> Self:
+        for name, pattern in self.event_fields.items() if self.events == "text" else ():
+            if group_count(pattern) != 1:
+                refuse(
+                    f'with exactly one group (...) in event_fields.{name}: a regular expression, as events = "text"'
+                )
+        return self
 
     @model_validator(mode="after")
     def _withhold_forge_tokens(self) -> Self:

@@ -163,6 +163,33 @@ class PromptDelivery(StrEnum):
     FILE = "file"
 
 
+class EventFormat(StrEnum):
+    """How the output of a `command` is to be understood."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+
+
+TOLD_NUMBERS = ("input_tokens", "cached_tokens", "output_tokens", "cost_usd")
+TOLD_FIELDS = ("text", "tool", "session", *TOLD_NUMBERS, "error")
+"""What can be read out of a line: the model's words, a tool that it uses, the session's name, what was used, an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRules:
+    """How the output of a `command` is understood, line by line.
+
+    `fields` maps what is to be read (`TOLD_FIELDS`) to where it stands: a path such as `usage.input` in JSON objects, a regular
+    expression with one group in text. `faults` maps a kind of fault to a regular expression. `adds_up`: numbers belong to their
+    line alone; else each line tells the totals so far.
+    """
+
+    format: EventFormat = EventFormat.TEXT
+    fields: tuple[tuple[str, str], ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()
+    adds_up: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
     """How one agent is started.
@@ -181,6 +208,7 @@ class AgentConfig:
     pass_env: tuple[str, ...] = ()
     extra_args: tuple[str, ...] = ()
     vendor: str = ""
+    stream: StreamRules = field(default_factory=StreamRules)
 
 
 @dataclass(frozen=True, slots=True)

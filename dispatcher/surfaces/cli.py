@@ -225,21 +225,26 @@ def logs(
         str, typer.Argument(metavar="RUN", help="A run's id or its beginning, or owner/repo#n.")
     ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the run ends.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="All that its program printed, as it is.")] = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print what an agent printed. With --json: one object per line."""
+    """Show what an agent does: its words, its tools, tokens, faults. With --json: one object per line."""
     import json
 
-    from dispatcher.surfaces.logs import LogReader, find_run, read_log
+    from dispatcher.surfaces.logs import find_run, open_log, parse_event_line, read_log, render_event
     from dispatcher.surfaces.looking import looking_into_journal
 
     settings = load_to_look(config)
     with looking_into_journal(parts_of(ctx), settings) as journal:
         folder = find_run(settings.runs_dir, run_id, journal)
+    reader = open_log(folder, raw=raw)
     with suppress(KeyboardInterrupt):
-        for line in read_log(LogReader(folder), follow=follow, wait=time.sleep):
-            sys.stdout.write((json.dumps({"run": folder.name, "line": line}) if as_json else line) + "\n")
+        for line in read_log(reader, follow=follow, wait=time.sleep):
+            has_events = reader.name != "agent.log"
+            told = parse_event_line(line) if has_events else {"line": line}
+            shown = render_event(line) if has_events else line
+            sys.stdout.write((json.dumps({"run": folder.name, **told}) if as_json else shown) + "\n")
             sys.stdout.flush()
 
 

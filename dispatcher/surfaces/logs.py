@@ -1,11 +1,13 @@
-"""`dispatcher logs RUN [-f]`: what an agent printed, also while it prints."""
+"""`dispatcher logs RUN [-f]`: what an agent does, event by event, also while it does it; or all that its program printed."""
 
 import codecs
+import json
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dispatcher.core.intake import clean_text
@@ -50,13 +52,14 @@ def _newest_run_of(item: str, journal: Journal | None) -> str:
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads what was added to a run's log since the last time.
+    """Reads what was added to a run's log since the last time: `events.jsonl`, or `agent.log` with all that was printed.
 
-    A long log is kept in pieces while the run lives: the beginning in `agent.log`, the newest output in two segments
+    A long log is kept in pieces while the run lives: the beginning under its own name, the newest output in two segments
     that take turns and are put behind the beginning at the end. What a piece holds is known by its inode, not its name.
     """
 
     folder: Path
+    name: str = "events.jsonl"
     _offsets: dict[int, int] = field(default_factory=dict)
     _saw_segments: bool = False
     _decoder: codecs.IncrementalDecoder = field(
@@ -83,13 +86,13 @@ class LogReader:
             self._rest = ""
 
     def _chunks(self) -> Iterator[bytes]:
-        has_segments = (self.folder / "agent.log.newer").exists()
+        has_segments = (self.folder / f"{self.name}.newer").exists()
         if not self._saw_segments:
-            yield from self._new_part("agent.log")
+            yield from self._new_part(self.name)
         if has_segments:
             self._saw_segments = True
-            yield from self._new_part("agent.log.older")
-            yield from self._new_part("agent.log.newer")
+            yield from self._new_part(f"{self.name}.older")
+            yield from self._new_part(f"{self.name}.newer")
 
     def _new_part(self, name: str) -> Iterator[bytes]:
         """What a piece has gained; nothing when it is not there, or is no regular file."""
@@ -113,3 +116,47 @@ def read_log(reader: LogReader, *, follow: bool, wait: Callable[[float], None]) 
         yield from reader.read_lines(is_last=False)
         wait(FOLLOW_PAUSE_S)
     yield from reader.read_lines(is_last=True)
+
+
+def render_event(line: str) -> str:
+    """One event of a run for a person: the time of day, what it is, and what it says."""
+    event = parse_event_line(line)
+    kind, at = str(event.get("type", "")), event.get("at")
+    words = _render_numbers(event) if kind == "usage" else str(event.get("text", ""))
+    clock = (
+        datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+        if isinstance(at, int | float)
+        else ""
+    )
+    begin = f"{clock:8}  {_SIGNS.get(kind, kind)[:8]:8}  "
+    return "\n".join(f"{begin}{part}".rstrip() for part in words.splitlines() or [""])
+
+
+def parse_event_line(line: str) -> dict[str, object]:
+    """The event in a line of `events.jsonl`; a line that is none becomes something printed."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        return {"type": "printed", "text": line}
+    cleaned = "\n".join(
+        clean_text(part, _LINE_CHARACTERS) for part in str(event.get("text", "")).splitlines()
+    )
+    return event | {"text": cleaned} if cleaned else event
+
+
+def open_log(folder: Path, *, raw: bool) -> LogReader:
+    """The events of a run; with `raw`, and where there are none, all that its program printed."""
+    has_events = (folder / "events.jsonl").exists() or not (folder / "agent.log").exists()
+    return LogReader(folder, "events.jsonl" if has_events and not raw else "agent.log")
+
+
+def _render_numbers(event: dict[str, object]) -> str:
+    cost = event.get("cost_usd")
+    money = f", ${cost:.4f}" if isinstance(cost, int | float) else ""
+    read, cached, written = (event.get(f"{name}_tokens", 0) for name in ("input", "cached", "output"))
+    return f"{read} tokens read, {cached} from the cache, {written} written{money}"
+
+
+_SIGNS = {"said": "says", "tool": "does", "result": "gets", "usage": "used", "printed": "prints"}

@@ -58,7 +58,7 @@ def problems(tmp_path):
         ),
         (
             '[agents]\nworker = "zzz"\n',
-            '[agents] worker names the agent "zzz", but there is none; add [agent.zzz], or use claude, codex, copilot, mini-swe-agent, opencode (line 2)',
+            '[agents] worker names the agent "zzz", but there is none; add [agent.zzz], or use aider, claude, codex, copilot, gemini, mini-swe-agent, opencode (line 2)',
         ),
         (
             "[agents]\nworker = []\n",
@@ -70,7 +70,7 @@ def problems(tmp_path):
         ),
         (
             '[agent.mine]\nkind = "clade"\n',
-            '[agent.mine] kind = "clade", but it must be one of command, claude, codex, opencode, copilot, mini-swe-agent; did you mean "claude"? (line 2)',
+            '[agent.mine] kind = "clade", but it must be one of command, claude, codex, opencode, gemini, copilot, aider, mini-swe-agent; did you mean "claude"? (line 2)',
         ),
         (
             '[agent.claude]\npass_env = ["GITHUB_TOKEN"]\n',

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.errors import BadConfig
-from dispatcher.core.rules import AGENT_KINDS, AgentConfig
+from dispatcher.core.rules import AGENT_KINDS, AgentConfig, EventFormat, StreamRules
 from dispatcher.core.usage import Usage
 from dispatcher.runs.agents.registry import KINDS, kind_named
 from dispatcher.runs.agents.telling import Story
@@ -168,3 +168,105 @@ def test_a_run_of_a_claude_look_alike_reports_its_price(desk: Desk, tmp_path: Pa
     assert (folder.checkout / "args").read_text().startswith("-p --output-format stream-json --verbose")
     assert int((folder.checkout / "size").read_text()) == folder.prompt.stat().st_size
     assert desk.runs.load_outcome(report.run_id, desk.role).title == "Sort"  # type: ignore[attr-defined]
+
+
+JSONL = StreamRules(
+    EventFormat.JSONL,
+    (
+        ("text", "msg.content.0.text"),
+        ("tool", "tool.name"),
+        ("session", "id"),
+        ("input_tokens", "use.in"),
+        ("output_tokens", "use.out"),
+        ("cost_usd", "use.usd"),
+        ("error", "err"),
+    ),
+    (("quota", "credits are gone"), ("login", "who are you")),
+)
+
+
+def command_story(rules: StreamRules, *printed: str) -> Story:
+    config = AgentConfig("mine", "command", ("x",), stream=rules)
+    kind = kind_named("command")
+    hints = json.loads(json.dumps(kind.hints_for(config)))
+    telling, story = kind.tell(hints), Story("mine")
+    for line in printed:
+        for told in telling.read_line(line):
+            story.hear(told)
+    return story
+
+
+def test_a_new_program_with_events_needs_no_code() -> None:
+    story = command_story(
+        JSONL,
+        '{"id": "s1", "msg": {"content": [{"text": "On it."}]}, "use": {"in": 100, "out": 5, "usd": 0.25}}',
+        '{"tool": {"name": "shell"}, "use": {"in": 10, "out": 1, "usd": 0.05}}',
+        '{"id": "s1", "use": {"in": "many"}}',
+    )
+    assert (story.session_id, story.said) == ("s1", "On it.")
+    assert Usage(**story.counts.as_fields()) == Usage(110, 0, 6, 0.3)  # type: ignore[arg-type]
+    assert story.fault is None
+
+
+def test_a_new_programs_faults_are_recognised_by_pattern_and_by_its_words() -> None:
+    gone = command_story(JSONL, "fatal: your credits are gone, they reset in 2 hours").fault
+    assert gone is not None
+    assert (gone.fault, gone.text[:12]) == ("quota", "mine: fatal:")
+    assert gone.reset_at_s is not None
+    strange = command_story(JSONL, '{"err": "who are you?"}').fault
+    assert strange is not None
+    assert strange.fault == "login"
+    told = command_story(JSONL, '{"err": "status 429: slow down"}').fault
+    assert told is not None
+    assert told.fault == "rate-limit"
+
+
+def test_a_new_program_that_prints_text_is_read_by_patterns() -> None:
+    rules = StreamRules(
+        EventFormat.TEXT,
+        (
+            ("input_tokens", r"Tokens: ([\d.,]+[kM]?) sent"),
+            ("output_tokens", r"([\d.,]+[kM]?) received"),
+            ("cost_usd", r"\$([\d.]+) session"),
+        ),
+        (("rate-limit", "slow down"),),
+        adds_up=False,
+    )
+    story = command_story(
+        rules, "Tokens: 1.1k sent, 10 received.", "Tokens: 2,300 sent, 12 received. $0.50 session."
+    )
+    assert Usage(**story.counts.as_fields()) == Usage(2300, 0, 12, 0.5)  # type: ignore[arg-type]
+    fault = command_story(rules, "please slow down").fault
+    assert fault is not None
+    assert fault.fault == "rate-limit"
+
+
+def test_a_program_without_rules_prints_and_its_last_object_counts() -> None:
+    config = AgentConfig("mine", "command", ("x",))
+    telling = kind_named("command").tell(kind_named("command").hints_for(config))
+    assert [told.what for told in telling.read_line("hello")] == ["printed"]
+    assert telling.find_final_text("hello\n{}") == "hello\n{}"
+
+
+def test_geminis_settings_say_how_it_logs_in(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    call = kind_named("gemini").compose(AgentConfig("g", "gemini", model="pro"), folder, "prompt")
+    assert " ".join(call.argv) == (
+        f"gemini --output-format stream-json --skip-trust --approval-mode yolo --model pro --include-directories {folder.out}"
+    )
+    assert call.stdin == folder.prompt
+    ((path, text),) = call.files
+    assert path == folder.home / ".gemini" / "settings.json"
+    assert json.loads(text)["security"]["auth"] == {"selectedType": "gemini-api-key"}
+    vertex = AgentConfig("g", "gemini", env=(("GOOGLE_GENAI_USE_VERTEXAI", "true"),))
+    ((_, text),) = kind_named("gemini").compose(vertex, folder, "prompt").files
+    assert json.loads(text)["security"]["auth"] == {"selectedType": "vertex-ai"}
+
+
+def test_aider_gets_its_prompt_as_a_file_and_is_told_to_print_the_outcome() -> None:
+    call = kind_named("aider").compose(AgentConfig("a", "aider", model="m"), FOLDER, "the task " * 40_000)
+    assert call.argv[:3] == ("aider", "--message-file", "/runs/r1/home/aider-prompt.md")
+    assert {"--yes-always", "--no-stream", "--no-auto-commits", "--analytics-disable"} <= set(call.argv)
+    ((_, text),) = call.files
+    assert text.startswith("the task the task")
+    assert text.rstrip().endswith("on one line of its own, without a fence around it.")

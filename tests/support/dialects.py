@@ -43,6 +43,8 @@ class Dialect(ABC):
 def shell_of(asked: Asked, turn: Run) -> tuple[str, Json]:
     """Name and arguments of the tool call for a command. Raises NoShell."""
     tool = find_shell(asked.tools)
+    if tool is None and asked.tools and asked.wanted_shell:
+        return asked.wanted_shell, {"command": turn.command, "description": "Step of the task"}
     if tool is None:
         raise NoShell(f"no shell among {[tool.name for tool in asked.tools]}")
     return tool.name, shell_call(tool, turn.command)
@@ -263,7 +265,13 @@ class Chat(Dialect):
         tools = tuple(make_tool(one.get("name", ""), one.get("parameters")) for one in functions)
         last = all_text(results[-1]) if results else ""
         return Asked(
-            all_text(messages), len(results), last, tools, body.get("model", ""), bool(body.get("stream"))
+            all_text(messages),
+            len(results),
+            last,
+            tools,
+            body.get("model", ""),
+            bool(body.get("stream")),
+            "bash",
         )
 
     def render(self, asked: Asked, turn: Turn, count: Count, number: int) -> Json:
@@ -327,7 +335,7 @@ class Gemini(Dialect):
         last = all_text(results[-1].get("response")) if results else ""
         text = all_text([body.get("systemInstruction"), *contents])
         model = path.rpartition("/models/")[2].partition(":")[0]
-        return Asked(text, len(results), last, tools, model, ":stream" in path)
+        return Asked(text, len(results), last, tools, model, ":stream" in path, "run_shell_command")
 
     def render(self, asked: Asked, turn: Turn, count: Count, number: int) -> Json:
         read = count.fresh + count.cached

@@ -27,6 +27,8 @@ class Asked:
     tools: tuple[Tool, ...]
     model: str
     wants_stream: bool
+    wanted_shell: str = ""
+    """The shell's name in programs that hide a denied tool: a model that knows it asks for it all the same."""
 
     @property
     def edits_in_prose(self) -> bool:

@@ -115,12 +115,12 @@ def test_from_init_to_a_question_that_a_person_reads(box, shop):
         assert "Dispatcher running (pid " in dispatcher("status").stdout
         assert dispatcher("once").exit_code == 3
         run_id = re.search(r"shop-\S+", told)[0]
-        assert dispatcher("logs", run_id, "-f").stdout == "the prompt has True\n"
+        assert dispatcher("logs", run_id, "-f", "--raw").stdout == "the prompt has True\n"
         (task,) = json.loads(dispatcher("status", "--json").stdout)["tasks"]
         assert (task["name"], task["stage"]) == (f"{SHOP}#{number}", "blocked")
         assert dispatcher("retry", f"{SHOP}#{number}").exit_code == 0
         soon("CommandGiven: blocked -> queued", "explain", f"{SHOP}#{number}")
-    assert dispatcher("logs", f"{SHOP}#{number}").stdout.startswith("the prompt has True\n")
+    assert "  prints    the prompt has True\n" in dispatcher("logs", f"{SHOP}#{number}").stdout
 
 
 def test_doctor_with_a_token_that_is_refused(box, shop, monkeypatch):

@@ -1,5 +1,6 @@
 """The sentences and small readers behind the commands, on values."""
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from dispatcher.journal.store import SqlJournal
 from dispatcher.surfaces.doctor import Verdict, examine_git, examine_state_dir
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.explain import explain_task, parse_item
-from dispatcher.surfaces.logs import LogReader, read_log
+from dispatcher.surfaces.logs import LogReader, open_log, read_log, render_event
 from dispatcher.surfaces.looking import parse_pid
 from dispatcher.surfaces.screen import one_line, render_span
 from dispatcher.surfaces.setup import Origin, parse_remote, render_new_config
@@ -179,7 +180,7 @@ def test_a_log_is_followed_until_the_run_ends(tmp_path):
             with log.open("ab") as stream:
                 stream.write(step)
 
-    assert list(read_log(LogReader(tmp_path), follow=True, wait=wait)) == [
+    assert list(read_log(LogReader(tmp_path, "agent.log"), follow=True, wait=wait)) == [
         "begin",
         "half a line",
         "more é text",
@@ -206,7 +207,7 @@ def test_a_long_log_is_followed_across_its_pieces(tmp_path):
         (tmp_path / "exit.json").write_text("{}")
 
     steps = iter([first, second, end])
-    lines = list(read_log(LogReader(tmp_path), follow=True, wait=lambda _seconds: next(steps)()))
+    lines = list(read_log(LogReader(tmp_path, "agent.log"), follow=True, wait=lambda _seconds: next(steps)()))
     assert [line for line in lines if line in {"one", "two", "three"}] == ["one", "two", "three"]
 
 
@@ -214,10 +215,10 @@ def test_a_log_that_is_a_link_is_not_read(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("secret")
     (tmp_path / "agent.log").symlink_to(secret)
-    assert list(LogReader(tmp_path).read_lines(is_last=True)) == []
+    assert list(LogReader(tmp_path, "agent.log").read_lines(is_last=True)) == []
     (tmp_path / "agent.log").unlink()
     os.mkfifo(tmp_path / "agent.log")
-    assert list(LogReader(tmp_path).read_lines(is_last=True)) == []
+    assert list(LogReader(tmp_path, "agent.log").read_lines(is_last=True)) == []
 
 
 def test_the_state_folder_must_be_writable(tmp_path):
@@ -238,3 +239,27 @@ def test_an_old_or_missing_git(tmp_path, monkeypatch, printed, verdict):
     git.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin" if printed else str(tmp_path / "nowhere"))
     assert examine_git().verdict == verdict
+
+
+def test_events_are_shown_as_a_person_reads_them():
+    def shown(**event):
+        return render_event(json.dumps({"at": 0.0} | event))[8:]
+
+    assert shown(type="tool", text="Bash: make test") == "  does      Bash: make test"
+    assert shown(type="said", text="One.\nTwo.").splitlines()[1].endswith("  says      Two.")
+    counts = {"input_tokens": 100, "cached_tokens": 1000, "output_tokens": 10, "cost_usd": 0.5}
+    assert (
+        shown(type="usage", **counts)
+        == "  used      100 tokens read, 1000 from the cache, 10 written, $0.5000"
+    )
+    assert shown(type="fault", text="claude: 429", fault="rate-limit") == "  fault     claude: 429"
+    assert "\x1b" not in shown(type="said", text="\x1b[2Jgone")
+    assert render_event("no event").strip() == "prints    no event"
+
+
+def test_a_run_without_events_shows_what_was_printed(tmp_path):
+    (tmp_path / "agent.log").write_text("one\n")
+    assert open_log(tmp_path, raw=False).name == "agent.log"
+    (tmp_path / "events.jsonl").write_text("")
+    assert open_log(tmp_path, raw=False).name == "events.jsonl"
+    assert open_log(tmp_path, raw=True).name == "agent.log"

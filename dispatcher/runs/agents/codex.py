@@ -1,5 +1,7 @@
 """Codex, headless: `codex exec --json` with the prompt on stdin."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -7,6 +9,7 @@ from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.faults import fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
+    DENIED,
     RESULT,
     SAID,
     SESSION,
@@ -23,6 +26,9 @@ from dispatcher.runs.agents.telling import (
     sum_counts,
 )
 from dispatcher.runs.folder import RunFolder
+
+_REFUSED = re.compile(r"Read-only file system|bwrap: [^\"\\]{0,80}|rejected by (?:user|policy)[^\"\\]{0,40}")
+"""How a command fails that the program's own sandbox refuses; its events do not show such a command."""
 
 
 class CodexAgent(AgentKind):
@@ -81,6 +87,9 @@ class _CodexTelling(Telling):
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         payload = as_object((parse_event(text) or {}).get("payload"))
+        if as_text(payload.get("type")).endswith("_call_output"):
+            refused = _REFUSED.search(json.dumps(payload.get("output")))
+            return (Told(DENIED, f"a command ({refused[0]})"),) if refused else ()
         totals = as_object(as_object(payload.get("info")).get("total_token_usage"))
         if payload.get("type") != "token_count" or not totals:
             return ()

@@ -1,13 +1,31 @@
 """Any program: an argv template of the person's own."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.errors import BadConfig
-from dispatcher.core.rules import AgentConfig, PromptDelivery
+from dispatcher.core.rules import TOLD_NUMBERS, AgentConfig, PromptDelivery
+from dispatcher.runs.agents.faults import fault_of_text, find_reset_s
 from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
-from dispatcher.runs.agents.telling import PRINTED, Telling, Told
+from dispatcher.runs.agents.telling import (
+    FAULT,
+    PRINTED,
+    SAID,
+    SESSION,
+    TOOL,
+    USAGE,
+    Counts,
+    Telling,
+    Told,
+    as_object,
+    as_price,
+    as_text,
+    parse_event,
+    shorten,
+)
 from dispatcher.runs.folder import RunFolder
 
 _PLACE = re.compile(r"\{(prompt_file|prompt|checkout|out|run_dir|model)\}")
@@ -39,21 +57,128 @@ class CommandAgent(AgentKind):
             (*argv, *_delivered(config, template, places)), folder.prompt if _reads_stdin(config) else None
         )
 
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Lines without a meaning."""
-        return _TextTelling()
+    def hints_for(self, config: AgentConfig) -> dict[str, object]:
+        """The configuration's rules about its output."""
+        rules = config.stream
+        return {
+            "name": config.name,
+            "format": str(rules.format),
+            "fields": dict(rules.fields),
+            "faults": dict(rules.faults),
+            "adds_up": rules.adds_up,
+        }
+
+    def tell(self, hints: Mapping[str, object]) -> Telling:
+        """By the configuration's rules; without any, its lines have no meaning."""
+        return _JsonTelling(hints) if hints.get("format") == "jsonl" else _TextTelling(hints)
 
 
-class _TextTelling(Telling):
+class _CommandTelling(Telling):
+    """What both formats share: fields that were found become things told, and patterns recognise faults."""
+
+    def __init__(self, hints: Mapping[str, object]) -> None:
+        self._name = as_text(hints.get("name")) or "command"
+        self._fields = {name: as_text(where) for name, where in as_object(hints.get("fields")).items()}
+        faults = as_object(hints.get("faults"))
+        self._faults = [(kind, re.compile(as_text(pattern))) for kind, pattern in faults.items()]
+        self._adds_up = hints.get("adds_up") is not False
+        self._counts = Counts()
+        self.tells_answers = not {"text", "tool", *TOLD_NUMBERS}.isdisjoint(self._fields)
+
+    def _tell(self, line: str, find: Callable[[str], object]) -> list[Told]:
+        found = {name: value for name, where in self._fields.items() if (value := find(where)) is not None}
+        told = [Told(what, str(found[name])) for name, what in _WORDS.items() if found.get(name)]
+        numbers = {name: _number(found[name]) for name in TOLD_NUMBERS if name in found}
+        if numbers:
+            told.append(self._count(numbers))
+        said = str(found["error"]) if found.get("error") else ""
+        fault = next((kind for kind, pattern in self._faults if pattern.search(line)), "")
+        if fault:
+            reset_at_s = find_reset_s(line, time.time())
+            told.append(Told(FAULT, f"{self._name}: {shorten(said or line, 300)}", None, fault, reset_at_s))
+        elif said:
+            told.append(fault_of_text(self._name, said))
+        return told
+
+    def _count(self, numbers: dict[str, float]) -> Told:
+        used = Counts(
+            int(numbers.get("input_tokens", 0)),
+            int(numbers.get("cached_tokens", 0)),
+            int(numbers.get("output_tokens", 0)),
+            as_price(numbers.get("cost_usd")),
+        )
+        self._counts = self._counts + used if self._adds_up else _latest(self._counts, used, numbers)
+        return Told(USAGE, counts=self._counts)
+
+
+class _TextTelling(_CommandTelling):
     has_stream = False
-    tells_answers = False
 
     def read_line(self, line: str) -> Sequence[Told]:
-        return (Told(PRINTED, line),) if line.strip() else ()
+        if not line.strip():
+            return ()
+        return [Told(PRINTED, line), *self._tell(line, lambda pattern: _first_group(pattern, line))]
 
     def find_final_text(self, log: str) -> str:
         """Whatever it printed."""
         return log
+
+
+class _JsonTelling(_CommandTelling):
+    def read_line(self, line: str) -> Sequence[Told]:
+        told = super().read_line(line)
+        has_fault = any(one.what == FAULT for one in told)
+        return told if has_fault or parse_event(line) else [*told, *self._tell(line, lambda _path: None)]
+
+    def read_event(self, event: dict[str, object]) -> Sequence[Told]:
+        line = json.dumps(event, ensure_ascii=False) if self._faults else ""
+        return self._tell(line, lambda path: _at(event, path))
+
+    def find_final_text(self, log: str) -> str:
+        """The newest words of the model; whatever it printed, when it is not said where they stand."""
+        return super().find_final_text(log) if "text" in self._fields else log
+
+
+_WORDS = {"session": SESSION, "tool": TOOL, "text": SAID}
+_UNITS = {"k": 1000, "m": 1_000_000}
+
+
+def _at(value: object, path: str) -> object:
+    """What stands at a path of names and positions; None when there is nothing."""
+    for step in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def _first_group(pattern: str, line: str) -> str | None:
+    found = re.search(pattern, line)
+    return found[1] if found else None
+
+
+def _number(value: object) -> float:
+    """`1,234`, `1.2k` and `$0.05`, too; 0 for what is no number."""
+    text = str(value).strip().lstrip("$").replace(",", "").lower()
+    unit = _UNITS.get(text[-1:], 1)
+    try:
+        number = float(text.rstrip("km")) * unit
+    except ValueError:
+        return 0
+    return number if 0 <= number < 1e15 else 0
+
+
+def _latest(before: Counts, used: Counts, numbers: Mapping[str, float]) -> Counts:
+    """Totals, of which a line may tell only some."""
+    return Counts(
+        used.input_tokens if "input_tokens" in numbers else before.input_tokens,
+        used.cached_tokens if "cached_tokens" in numbers else before.cached_tokens,
+        used.output_tokens if "output_tokens" in numbers else before.output_tokens,
+        used.cost_usd if "cost_usd" in numbers else before.cost_usd,
+    )
 
 
 def _reads_stdin(config: AgentConfig) -> bool:

@@ -7,6 +7,7 @@ from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.telling import (
+    DENIED,
     RESULT,
     SAID,
     SESSION,
@@ -64,6 +65,9 @@ class CopilotAgent(AgentKind):
 
 
 class _CopilotTelling(Telling):
+    def __init__(self) -> None:
+        self._tools: dict[str, str] = {}
+
     def read_event(self, event: dict[str, object]) -> Sequence[Told]:
         data = as_object(event.get("data"))
         match event.get("type"):
@@ -71,9 +75,10 @@ class _CopilotTelling(Telling):
                 said = as_text(data.get("content"))
                 return (Told(SAID, said),) if said else ()
             case "tool.execution_start":
+                self._tools[as_text(data.get("toolCallId"))] = as_text(data.get("toolName"))
                 return (Told(TOOL, render_call(data.get("toolName"), data.get("arguments"))),)
             case "tool.execution_complete":
-                return (Told(RESULT, as_text(as_object(data.get("result")).get("content"))),)
+                return self._read_result(data)
             case "session.error" | "model.call_failure":
                 status = as_count(data.get("statusCode"))
                 said = as_text(data.get("message")) or as_text(data.get("errorMessage")) or "an error"
@@ -84,6 +89,13 @@ class _CopilotTelling(Telling):
                 return (Told(SESSION, as_text(event.get("sessionId"))),)
             case _:
                 return ()
+
+    def _read_result(self, data: dict[str, object]) -> Sequence[Told]:
+        error = as_object(data.get("error"))
+        result = as_text(as_object(data.get("result")).get("content")) or as_text(error.get("message"))
+        tool = self._tools.get(as_text(data.get("toolCallId"))) or "a tool"
+        denied = (Told(DENIED, tool),) if error.get("code") == "denied" else ()
+        return (Told(RESULT, result), *denied)
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         del name

@@ -54,7 +54,7 @@ _WORDS = (
 _EPOCH = re.compile(r"(?<!\d)(1[6-9]\d{8}|2\d{9})(\d{3})?(?!\d)")
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?(?:\.\d+)?\s?(Z|UTC|[+-]\d\d:?\d\d)?")
 _IN = re.compile(
-    r"(?:in|after|within|again|reset\w*|retry\w*)[ :]{1,3}(?:about )?((?:\d+(?:\.\d+)? ?(?:days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|d|h|m|s)\b,? ?(?:and )?)+)",
+    r"(?:in|after|within|again|reset\w*|retry\w*)[ :]{1,3}(?:about )?((?:\d+(?:\.\d+)? ?(?:days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|d|h|m|s)(?![a-z]),? ?(?:and )?)+)",
     re.IGNORECASE,
 )
 _PIECE = re.compile(r"(\d+(?:\.\d+)?) ?([dhms])", re.IGNORECASE)

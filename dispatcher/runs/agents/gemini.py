@@ -8,6 +8,7 @@ from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.faults import fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
+    DENIED,
     PRINTED,
     RESULT,
     SAID,
@@ -32,6 +33,7 @@ _SETTINGS: dict[str, object] = {
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
 }
+_TOOLS = ("run_shell_command", "write_file", "replace")
 _AUTH_TYPES = {"GOOGLE_GENAI_USE_GCA": "oauth-personal", "GOOGLE_GENAI_USE_VERTEXAI": "vertex-ai"}
 
 
@@ -120,8 +122,7 @@ class _GeminiTelling(Telling):
             case "tool_use":
                 return (Told(TOOL, render_call(event.get("tool_name"), event.get("parameters"))),)
             case "tool_result":
-                error = as_object(event.get("error"))
-                return (Told(RESULT, as_text(event.get("output")) or as_text(error.get("message"))),)
+                return _read_tool_result(event)
             case "error" if event.get("severity") != "warning":
                 return (fault_of_text("gemini", as_text(event.get("message")) or "an error"),)
             case "result":
@@ -140,6 +141,17 @@ class _GeminiTelling(Telling):
             error = as_object(event.get("error"))
             told.append(fault_of_text("gemini", as_text(error.get("message")) or "an error"))
         return told
+
+
+def _read_tool_result(event: dict[str, object]) -> Sequence[Told]:
+    """A tool that the approval mode does not allow is hidden: one that the model asks for all the same is "not registered"."""
+    error = as_object(event.get("error"))
+    said = as_text(error.get("message"))
+    result = Told(RESULT, as_text(event.get("output")) or said)
+    kind = as_text(error.get("type"))
+    tool = next((name for name in _TOOLS if f'"{name}"' in said), "")
+    is_denied = ("policy" in kind or "denied" in kind) or (kind == "tool_not_registered" and tool)
+    return (result, Told(DENIED, tool or "a tool")) if is_denied else (result,)
 
 
 KIND = GeminiAgent()

@@ -1,5 +1,6 @@
 """OpenCode, headless: `opencode run` with an event stream."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -7,12 +8,14 @@ from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.telling import (
+    DENIED,
     RESULT,
     SAID,
     SESSION,
     TOOL,
     USAGE,
     Counts,
+    SideFile,
     Telling,
     Told,
     as_count,
@@ -23,6 +26,10 @@ from dispatcher.runs.agents.telling import (
 )
 from dispatcher.runs.folder import RunFolder
 
+_STREAM_ERROR = re.compile(r'level=ERROR .*message="stream error".* error\.error="([^"]*)"')
+_DENIED = re.compile(r"rejected permission|prevents you from using|unavailable tool", re.IGNORECASE)
+_ASKED = re.compile(r"unavailable tool '(\w+)'")
+
 
 class OpenCodeAgent(AgentKind):
     """Prompt on stdin, text in `text` events, tokens and cost in one `step_finish` per turn.
@@ -31,6 +38,7 @@ class OpenCodeAgent(AgentKind):
     """
 
     name: ClassVar[str] = "opencode"
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".local/share/opencode/log/*.log", is_lines=True),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "GEMINI_API_KEY",
@@ -72,8 +80,10 @@ class _OpenCodeTelling(Telling):
                 told = [Told(SAID, as_text(part.get("text")))]
             case "tool_use":
                 state = as_object(part.get("state"))
-                call = Told(TOOL, render_call(part.get("tool"), state.get("input")))
-                told = [call, Told(RESULT, as_text(state.get("output")) or as_text(state.get("error")))]
+                tool, error = as_text(part.get("tool")), as_text(state.get("error"))
+                told = [Told(TOOL, render_call(tool, state.get("input")))]
+                told.append(Told(RESULT, as_text(state.get("output")) or error))
+                told += [Told(DENIED, _denied_tool(tool, error))] if _DENIED.search(error) else []
             case "step_finish":
                 self._counts = self._counts + _counts_of(part)
                 told = [Told(USAGE, counts=self._counts)]
@@ -82,6 +92,12 @@ class _OpenCodeTelling(Telling):
             case _:
                 told = []
         return [*self._session(as_text(event.get("sessionID"))), *told]
+
+    def read_side_file(self, name: str, text: str) -> Sequence[Told]:
+        """It tries a refused request again for minutes: only its own log tells."""
+        del name
+        found = _STREAM_ERROR.search(text)
+        return (fault_of_text("opencode", found[1]),) if found else ()
 
     def _session(self, session_id: str) -> list[Told]:
         if not session_id or self._session_id:
@@ -106,6 +122,12 @@ def _fault_of(error: dict[str, object]) -> Told:
     said = as_text(told.get("message")) or as_text(error.get("name")) or "an error"
     status = as_count(told.get("statusCode"))
     return fault_of_status("opencode", status, said) if status else fault_of_text("opencode", said)
+
+
+def _denied_tool(tool: str, error: str) -> str:
+    """A tool that is denied is not offered; one that the model asks for all the same comes as `invalid`."""
+    found = _ASKED.search(error)
+    return found[1] if found else tool or "a tool"
 
 
 KIND = OpenCodeAgent()
