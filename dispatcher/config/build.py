@@ -18,6 +18,8 @@ from dispatcher.config.shape import (
     LabelsTable,
     LimitsTable,
     RepoTable,
+    RoleName,
+    SandboxTable,
     Table,
     kind_of,
 )
@@ -25,14 +27,19 @@ from dispatcher.core.housekeeping import DAY_S, KeepRules
 from dispatcher.core.rules import (
     AGENT_KINDS,
     AgentConfig,
+    CacheSharing,
     Caps,
     EventFormat,
     HarvestLimits,
     LabelNames,
     Limits,
+    NetworkAccess,
     Price,
     PromptDelivery,
     RepoRules,
+    RoleSandbox,
+    SandboxKind,
+    SandboxRules,
     StreamRules,
 )
 
@@ -117,6 +124,7 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         agents=tuple((role, tuple(names)) for role, names in _roles(roles)),
         labels=_build_labels(overlay(shape.labels, table.labels)),
         limits=_build_limits(overlay(shape.limits, table.limits)),
+        sandbox=_build_sandbox(overlay(shape.sandbox, table.sandbox)),
         live_runs=table.live_runs,
         usd_per_day=table.usd_per_day,
         tokens_per_day=table.tokens_per_day,
@@ -178,6 +186,9 @@ def _build_limits(table: LimitsTable) -> Limits:
         same_check_failures=table.same_check_failures,
         ci_wait_s=table.ci_wait_minutes * 60,
         claim_expiry_s=table.claim_expiry_minutes * 60,
+        memory_bytes=table.memory_megabytes * 1_000_000,
+        processes=table.processes,
+        file_bytes=table.file_megabytes * 1_000_000,
         usd_per_run=table.usd_per_run,
         tokens_per_run=table.tokens_per_run,
         usd_per_task=table.usd_per_task,
@@ -193,6 +204,24 @@ def _build_harvest(table: HarvestTable) -> HarvestLimits:
         total_bytes=table.total_kilobytes * 1_000,
         pack_bytes=table.pack_kilobytes * 1_000,
     )
+
+
+def _build_sandbox(table: SandboxTable) -> SandboxRules:
+    roles = sorted({*table.kind_by_role, *table.network_by_role})
+    return SandboxRules(
+        kind=SandboxKind(table.kind),
+        network=NetworkAccess(table.network),
+        check_network=NetworkAccess(table.check_network),
+        container_image=table.container_image,
+        caches=CacheSharing(table.caches),
+        readable=tuple(table.readable),
+        roles=tuple((role, _build_role_sandbox(table, role)) for role in roles),
+    )
+
+
+def _build_role_sandbox(table: SandboxTable, role: RoleName) -> RoleSandbox:
+    kind, network = table.kind_by_role.get(role), table.network_by_role.get(role)
+    return RoleSandbox(SandboxKind(kind) if kind else None, NetworkAccess(network) if network else None)
 
 
 def _build_labels(table: LabelsTable) -> LabelNames:

@@ -52,7 +52,8 @@ def parse_document(text: str, file: Path) -> Document:
     except RecursionError:
         raise BadConfig(f"{file.name}: lists or tables are nested too deep.", "Flatten them.") from None
     repo, single = _spread_repos(tables.get("repo", {}))
-    return Document(file, {**tables, "repo": repo} if "repo" in tables else tables, find_lines(text), single)
+    tables = {**tables, "repo": repo} if "repo" in tables else tables
+    return Document(file, _spread_sandbox(tables), find_lines(text), single)
 
 
 def _describe(message: str, text: str) -> str:
@@ -78,10 +79,16 @@ def _spread_repos(repo: object) -> tuple[object, str]:
     if not isinstance(repo, dict):
         return repo, ""
     if all(isinstance(value, dict) for value in repo.values()):
-        return {name: _spread_name(table) for name, table in repo.items()}, ""
-    table = _spread_name(repo)
+        return {name: _spread_sandbox(_spread_name(table)) for name, table in repo.items()}, ""
+    table = _spread_sandbox(_spread_name(repo))
     name = str(table.get("name") or "repo")
     return {name: table}, name
+
+
+def _spread_sandbox(tables: Tables) -> Tables:
+    """Turn `sandbox = "none"`, at the top or in a repository's table, into a table with that kind."""
+    said = tables.get("sandbox")
+    return {**tables, "sandbox": {"kind": said}} if isinstance(said, str) else tables
 
 
 def _spread_name(table: Tables) -> Tables:

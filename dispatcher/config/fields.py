@@ -164,6 +164,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 PathText = Annotated[str, AfterValidator(_path)]
 CommandLine = Annotated[list[str], BeforeValidator(_command_line, json_schema_input_type=str | list[str])]
 OneOrMany = BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])
+PathList = Annotated[list[PathText], OneOrMany]
 Logins = Annotated[list[Login], OneOrMany]
 Globs = Annotated[list[str], OneOrMany]
 AgentNames = Annotated[list[str], OneOrMany, AfterValidator(_agent_names)]

@@ -21,6 +21,7 @@ from dispatcher.config.fields import (
     Label,
     Logins,
     Owner,
+    PathList,
     PathText,
     Regex,
     RepoName,
@@ -133,6 +134,18 @@ class LimitsTable(Table):
     claim_expiry_minutes: Count = Field(
         _LIMITS.claim_expiry_s // 60, description="How long a claim of another instance counts, in minutes."
     )
+    memory_megabytes: CountOrNone = Field(
+        _LIMITS.memory_bytes // 1_000_000,
+        description="Memory of a run with all its processes, in megabytes; 0 means as much as there is.",
+    )
+    processes: CountOrNone = Field(
+        _LIMITS.processes,
+        description="Processes and threads of a run at once, in a sandbox; 0 means as many as it likes.",
+    )
+    file_megabytes: CountOrNone = Field(
+        _LIMITS.file_bytes // 1_000_000,
+        description="Size of any file that a run writes in a sandbox, in megabytes; 0 means as large as it likes.",
+    )
     usd_per_run: Usd = Field(
         _LIMITS.usd_per_run, description="Money for one run, in US dollars; 0 means no limit."
     )
@@ -161,6 +174,34 @@ class HarvestTable(Table):
     pack_kilobytes: Count = Field(
         _HARVEST.pack_bytes // 1_000,
         description="Size of what git takes over, compressed, in kilobytes; above it reading stops at once.",
+    )
+
+
+class SandboxTable(Table):
+    """What runs and checks see of this machine. `sandbox = "none"` is short for a table with that `kind` alone."""
+
+    kind: Literal["auto", "bwrap", "container", "none"] = Field(
+        "auto", description="What keeps them in; auto: bubblewrap where a trial start works, else none."
+    )
+    network: Literal["on", "off", "allow-list"] = Field(
+        "on", description="What of the network the runs' sandbox lets through."
+    )
+    check_network: Literal["on", "off"] = Field("off", description="The same for the check's sandbox.")
+    kind_by_role: dict[RoleName, Literal["auto", "bwrap", "container", "none"]] = Field(
+        {}, description='What differs by role, such as { reviewer = "container" }.'
+    )
+    network_by_role: dict[RoleName, Literal["on", "off", "allow-list"]] = Field(
+        {}, description='What differs by role, such as { reviewer = "off" }.'
+    )
+    readable: PathList = Field(
+        [], description="Further files and folders that may be read inside, at the same path; ~ is your home."
+    )
+    caches: Literal["off", "read-only", "per-repo"] = Field(
+        "off",
+        description="Caches of pip, npm and cargo: none, yours to read, or one per repository that its runs write.",
+    )
+    container_image: str = Field(
+        "", description="Image for containers; it holds the agent's program, Python and git."
     )
 
 
@@ -324,6 +365,7 @@ class RepoTable(Table):
     limits: LimitsTable = Field(LimitsTable(), description="Limits of this repository.")
     harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add here.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels of this repository.")
+    sandbox: SandboxTable = Field(SandboxTable(), description="The sandbox of this repository.")
 
 
 class FileShape(Table):
@@ -344,6 +386,7 @@ class FileShape(Table):
     harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add.")
     housekeeping: HousekeepingTable = Field(HousekeepingTable(), description="Housekeeping.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels.")
+    sandbox: SandboxTable = Field(SandboxTable(), description="The sandbox.")
     agents: AgentsTable = Field(AgentsTable(), description="Agents by role.")
     agent: dict[str, AgentTable] = Field({}, description="Agents by name.")
     price: dict[str, PriceTable] = Field({}, description="Prices by the name of an agent or a model.")

@@ -49,6 +49,9 @@ class Limits:
     same_check_failures: int = 3
     ci_wait_s: int = 3600
     claim_expiry_s: int = 7200
+    memory_bytes: int = 8_000_000_000
+    processes: int = 4096
+    file_bytes: int = 10_000_000_000
     usd_per_run: float = 0.0
     tokens_per_run: int = 0
     usd_per_task: float = 5.0
@@ -131,19 +134,16 @@ class SandboxRules:
     """The sandbox of a repository's runs and checks.
 
     `readable` are further files and folders of this machine that may be read inside, at the same path. `roles` maps a role to what
-    differs for it. `memory_bytes`, `processes` and `file_bytes` bound what is inside; 0 means no bound.
+    differs for it. `container_image` is needed for containers alone.
     """
 
-    kind: SandboxKind = SandboxKind.NONE
+    kind: SandboxKind = SandboxKind.AUTO
     network: NetworkAccess = NetworkAccess.ON
     check_network: NetworkAccess = NetworkAccess.OFF
     container_image: str = ""
     caches: CacheSharing = CacheSharing.OFF
     readable: tuple[str, ...] = ()
     roles: tuple[tuple[str, RoleSandbox], ...] = ()
-    memory_bytes: int = 8_000_000_000
-    processes: int = 4096
-    file_bytes: int = 10_000_000_000
 
     def for_role(self, role: str) -> "SandboxRules":
         """The rules with what differs for this role laid over them."""

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.model import Role
 from dispatcher.core.rules import AgentConfig, SandboxRules
+from dispatcher.ports import RunOrder
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
@@ -81,16 +82,17 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One run that is ready to start. Limits in seconds. `shared` is what the checkout borrows."""
+    """One run that is ready to start."""
 
     folder: RunFolder
     plan: Plan
     config: AgentConfig
-    wall_s: float
-    silence_s: float
-    sandbox: SandboxRules = field(default_factory=SandboxRules)
-    repo: str = ""
-    shared: tuple[Path, ...] = ()
+    order: RunOrder
+
+    @property
+    def sandbox(self) -> SandboxRules:
+        """The rules for this run's role."""
+        return self.order.rules.sandbox.for_role(self.order.role.value)
 
 
 def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> None:
@@ -158,8 +160,8 @@ def _render_order(
         "secret_names": list(environment.secret_names),
         "stop_signals": list(kind.stop_signals),
         "isolation": settings.isolation,
-        "wall_s": ready.wall_s,
-        "silence_s": ready.silence_s,
+        "wall_s": ready.order.wall_s,
+        "silence_s": ready.order.silence_s,
         "grace_s": settings.grace_s,
         "log_bytes": plan.log_bytes,
         "checkout": str(folder.checkout),
@@ -189,7 +191,7 @@ def _dress(
     machine = choose_machine(ready.sandbox.kind) if settings.isolation != "plain" else None
     if machine is None:
         return {}
-    machine, folder = user_for(machine, ready.repo), ready.folder
+    machine, folder = user_for(machine, ready.order.rules.full_name), ready.folder
     folder.net.chmod(0o755)
     for path in (folder.prompt, folder.context, folder.schema):
         path.chmod(0o644)  # the folder above keeps everybody else out; the agent may be another user
@@ -200,17 +202,18 @@ def _dress(
         *_CERTIFICATES,
     )
     wearer = Wearer(
-        folder, ready.config, invocation.argv, ready.sandbox, ready.shared, environment.variables, named
+        folder, ready.config, invocation.argv, ready.sandbox, ready.order.shared, environment.variables, named
     )
     home = Path(host.get("HOME") or "/root")
     view = view_of_run(wearer, (settings.root, *settings.private), home)
-    bounds = Bounds(ready.sandbox.memory_bytes, ready.sandbox.processes, ready.sandbox.file_bytes)
+    limits = ready.order.rules.limits
+    bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes)
     closing = _closing_argv(ready)
     closed = Program(tuple(closing), bounds, is_supervised=True)
     return {
         "isolation": SANDBOX,
         "argv": list(compose_bwrap(machine, view, Program(invocation.argv, bounds, (), is_supervised=True))),
-        "closing_argv": list(compose_bwrap(machine, view_of_closing(folder, ready.shared), closed))
+        "closing_argv": list(compose_bwrap(machine, view_of_closing(folder, ready.order.shared), closed))
         if closing
         else [],
     }

@@ -79,11 +79,7 @@ class ProcessRuns:
         if plan is None or not folder.checkout.is_dir():
             raise RetryLater(f"run {order.run.id} cannot start: {folder.checkout} is not there yet")
         config = self._config(order.run.agent)
-        sandbox = order.rules.sandbox.for_role(order.role.value)
-        ready = Launch(
-            folder, plan, config, order.wall_s, order.silence_s, sandbox, order.rules.full_name, order.shared
-        )
-        launch(ready, self.settings, self.host)
+        launch(Launch(folder, plan, config, order), self.settings, self.host)
 
     def report(self, run_id: str) -> RunReport:
         """What became of the run."""
