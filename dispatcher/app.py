@@ -196,7 +196,7 @@ def build_engine(
         stack.callback(forge.close)
         workspaces = _workspaces(settings, token)
         workspaces.clear_scratch()
-        desk = _desk(settings, the_clock, forge, journal, workspaces, host)
+        desk = _desk(settings, the_clock, forge, journal, workspaces, _runs(settings, host, token))
         stack.callback(desk.jobs.close)
         # A check that still runs would keep the process alive until its time limit.
         stack.callback(workspaces.stop)
@@ -213,14 +213,14 @@ def _desk(
     forge: GitHubForge,
     journal: SqlJournal,
     workspaces: GitWorkspaces,
-    host: Mapping[str, str],
+    runs: ProcessRuns,
 ) -> Desk:
     desk = Desk(
         settings=_engine_settings(settings, load_instance_id(settings.state_dir)),
         clock=clock,
         forge=forge,
         journal=journal,
-        runs=_runs(settings, host),
+        runs=runs,
         workspaces=workspaces,
         words=Messages(
             bot_login=lambda: desk.bot.login if desk.bot else "", labels_of=lambda repo: _labels(desk, repo)
@@ -248,10 +248,14 @@ def _labels(desk: Desk, repo: str) -> LabelNames:
     )
 
 
-def _runs(settings: Settings, host: Mapping[str, str]) -> ProcessRuns:
+def _runs(settings: Settings, host: Mapping[str, str], token: Secret) -> ProcessRuns:
     identity = GitIdentity("dispatcher", "dispatcher@localhost")
     return ProcessRuns(
-        RunSettings(settings.runs_dir, identity), settings.agents, PromptBook(_prompts(settings)), host=host
+        RunSettings(settings.runs_dir, identity),
+        settings.agents,
+        PromptBook(_prompts(settings)),
+        host=host,
+        forge=(settings.base_url, token.reveal),
     )
 
 

@@ -125,6 +125,7 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         labels=_build_labels(overlay(shape.labels, table.labels)),
         limits=_build_limits(overlay(shape.limits, table.limits)),
         sandbox=_build_sandbox(overlay(shape.sandbox, table.sandbox)),
+        forge_proxy=table.forge_proxy,
         live_runs=table.live_runs,
         usd_per_day=table.usd_per_day,
         tokens_per_day=table.tokens_per_day,
@@ -193,6 +194,8 @@ def _build_limits(table: LimitsTable) -> Limits:
         tokens_per_run=table.tokens_per_run,
         usd_per_task=table.usd_per_task,
         tokens_per_task=table.tokens_per_task,
+        forge_reads=table.forge_reads,
+        forge_reads_per_minute=table.forge_reads_per_minute,
     )
 
 
@@ -211,6 +214,8 @@ def _build_sandbox(table: SandboxTable) -> SandboxRules:
     return SandboxRules(
         kind=SandboxKind(table.kind),
         network=NetworkAccess(table.network),
+        allow_hosts=tuple(table.allow_hosts),
+        keys_outside=table.keys_outside,
         check_network=NetworkAccess(table.check_network),
         container_image=table.container_image,
         caches=CacheSharing(table.caches),

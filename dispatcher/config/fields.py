@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from dispatcher.core.faults import FaultKind
+from dispatcher.core.hosts import parse_host
 from dispatcher.core.rules import AGENT_KINDS, TOLD_FIELDS
 
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -133,6 +134,14 @@ def _command_line(value: object) -> object:
         return refuse(f"a command line that a shell can read ({error})")
 
 
+def _host(text: str) -> str:
+    try:
+        parse_host(text)
+    except ValueError:
+        refuse("a host such as example.com, *.example.com:8443, localhost:11434 or 10.1.2.0/24")
+    return text
+
+
 def _agent_names(names: list[str]) -> list[str]:
     return names or refuse("the name of at least one agent")
 
@@ -166,6 +175,7 @@ CommandLine = Annotated[list[str], BeforeValidator(_command_line, json_schema_in
 OneOrMany = BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])
 PathList = Annotated[list[PathText], OneOrMany]
 Logins = Annotated[list[Login], OneOrMany]
+Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], OneOrMany]
 Globs = Annotated[list[str], OneOrMany]
 AgentNames = Annotated[list[str], OneOrMany, AfterValidator(_agent_names)]
 AgentKind = Annotated[str, AfterValidator(_agent_kind), Field(json_schema_extra={"enum": ["", *AGENT_KINDS]})]

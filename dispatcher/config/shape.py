@@ -18,6 +18,7 @@ from dispatcher.config.fields import (
     EnvName,
     FaultName,
     Globs,
+    Hosts,
     Label,
     Logins,
     Owner,
@@ -160,6 +161,12 @@ class LimitsTable(Table):
         _LIMITS.tokens_per_task,
         description="Tokens for one task until a person says go on; 0 means no limit.",
     )
+    forge_reads: Count = Field(
+        _LIMITS.forge_reads, description="Reads of the forge in one run, where `forge_proxy` allows them."
+    )
+    forge_reads_per_minute: Count = Field(
+        _LIMITS.forge_reads_per_minute, description="Reads of the forge in one minute of a run."
+    )
 
 
 class HarvestTable(Table):
@@ -183,14 +190,25 @@ class SandboxTable(Table):
     kind: Literal["auto", "bwrap", "container", "none"] = Field(
         "auto", description="What keeps them in; auto: bubblewrap where a trial start works, else none."
     )
-    network: Literal["on", "off", "allow-list"] = Field(
-        "on", description="What of the network the runs' sandbox lets through."
+    network: Literal["auto", "on", "off", "allow-list"] = Field(
+        "auto",
+        description="What of the network runs get: allow-list lets out to their models and `allow_hosts` alone; "
+        "auto: that in a sandbox, else on.",
+    )
+    allow_hosts: Hosts = Field(
+        [],
+        description='Hosts of an allow-list beside the models, such as ["packages.example.com", "*.example.org:8443", '
+        '"localhost:11434"]; private addresses by number, such as "10.1.2.0/24".',
+    )
+    keys_outside: bool = Field(
+        True,  # noqa: FBT003 - pydantic's first argument is the default
+        description="With an allow-list: whether the models' keys stay outside and are added on the way out.",
     )
     check_network: Literal["on", "off"] = Field("off", description="The same for the check's sandbox.")
     kind_by_role: dict[RoleName, Literal["auto", "bwrap", "container", "none"]] = Field(
         {}, description='What differs by role, such as { reviewer = "container" }.'
     )
-    network_by_role: dict[RoleName, Literal["on", "off", "allow-list"]] = Field(
+    network_by_role: dict[RoleName, Literal["auto", "on", "off", "allow-list"]] = Field(
         {}, description='What differs by role, such as { reviewer = "off" }.'
     )
     readable: PathList = Field(
@@ -352,6 +370,10 @@ class RepoTable(Table):
     )
     trigger_regex: Regex = Field(
         "", description='Comments that match count as a mention; "" means that only mentions do.'
+    )
+    forge_proxy: bool = Field(
+        False,  # noqa: FBT003 - pydantic's first argument is the default
+        description="Whether agents may read this repository on the forge, through a door that adds the token outside.",
     )
     live_runs: Count = Field(_CAPS.live_runs, description="Live runs at once in this repository.")
     usd_per_day: Usd = Field(

@@ -28,6 +28,13 @@ class HostPattern:
     network: Network | None
     ports: frozenset[int] | None
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the pattern means this very machine and nothing else."""
+        if self.network is None:
+            return self.name == "localhost"
+        return self.network.num_addresses == 1 and self.network.is_loopback
+
     def allows_port(self, port: int) -> bool:
         """Whether the pattern covers this port."""
         return self.ports is None or port in self.ports
@@ -74,6 +81,12 @@ class HostRules:
             and (pattern.covers_address(address) or (pattern.name == "localhost" and address.is_loopback))
             for pattern in self.patterns
         )
+
+    @property
+    def loopback_ports(self) -> tuple[int, ...]:
+        """The ports of this machine's own loopback that are listed one by one, such as `localhost:11434`; sorted."""
+        here = [p for p in self.patterns if p.is_loopback and p.ports is not None and len(p.ports) == 1]
+        return tuple(sorted({port for pattern in here for port in pattern.ports or ()}))
 
 
 def parse_hosts(texts: Iterable[str]) -> HostRules:

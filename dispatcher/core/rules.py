@@ -56,6 +56,8 @@ class Limits:
     tokens_per_run: int = 0
     usd_per_task: float = 5.0
     tokens_per_task: int = 0
+    forge_reads: int = 300
+    forge_reads_per_minute: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ class SandboxKind(StrEnum):
 
 
 class NetworkAccess(StrEnum):
-    """What of the network a sandbox lets through. `allow-list`: no route but the sockets in the run's `net/` folder."""
+    """What of the network a run gets. `allow-list`: no route but the doors of the run; `auto`: that in a sandbox, else everything."""
 
+    AUTO = "auto"
     ON = "on"
     OFF = "off"
     ALLOW_LIST = "allow-list"
@@ -134,11 +137,14 @@ class SandboxRules:
     """The sandbox of a repository's runs and checks.
 
     `readable` are further files and folders of this machine that may be read inside, at the same path. `roles` maps a role to what
-    differs for it. `container_image` is needed for containers alone.
+    differs for it. `container_image` is needed for containers alone. `allow_hosts` are reached beside the agent's models when the network is
+    an allow-list, and then, with `keys_outside`, the keys of the models never enter.
     """
 
     kind: SandboxKind = SandboxKind.AUTO
-    network: NetworkAccess = NetworkAccess.ON
+    network: NetworkAccess = NetworkAccess.AUTO
+    allow_hosts: tuple[str, ...] = ()
+    keys_outside: bool = True
     check_network: NetworkAccess = NetworkAccess.OFF
     container_image: str = ""
     caches: CacheSharing = CacheSharing.OFF
@@ -249,6 +255,7 @@ class RepoRules:
     labels: LabelNames = field(default_factory=LabelNames)
     limits: Limits = field(default_factory=Limits)
     sandbox: SandboxRules = field(default_factory=SandboxRules)
+    forge_proxy: bool = False
     live_runs: int = 10
     usd_per_day: float = 0.0
     tokens_per_day: int = 0

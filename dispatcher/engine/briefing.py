@@ -80,6 +80,7 @@ class Briefer:
             context=context,
             wall_s=wall_limit_s(effect.run.role, task),
             silence_s=limits.silence_s,
+            repo_id=repo.id,
             repairs=effect.repairs,
             repair_error=effect.repair_error,
             shared=self._desk.workspaces.shared_paths(repo),

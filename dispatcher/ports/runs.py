@@ -30,6 +30,7 @@ class RunOrder:
     repairs: str = ""
     repair_error: str = ""
     shared: tuple[Path, ...] = ()
+    repo_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

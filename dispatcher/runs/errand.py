@@ -42,6 +42,7 @@ class Order:
         self.kind_module = _text(fields, "kind_module")
         self.hints = _object(fields, "hints")
         self.out_path = _text(fields, "out")
+        self.door_descriptors = [int(one) for one in _texts(fields, "door_descriptors")]
 
 
 def write_atomically(path: str, fields: Mapping[str, object], *, durable: bool) -> None:

@@ -119,6 +119,11 @@ class RunFolder:
         return self.path / "net"
 
     @property
+    def net_log(self) -> Path:
+        """Every call of the agent through a door, and every host that was refused."""
+        return self.path / "net.log"
+
+    @property
     def ignore(self) -> Path:
         """Patterns of files that are never committed on an agent's behalf."""
         return self.path / "ignore"

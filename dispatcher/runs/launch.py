@@ -3,23 +3,26 @@
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.model import Role
-from dispatcher.core.rules import AgentConfig, SandboxRules
+from dispatcher.core.rules import AgentConfig, SandboxKind, SandboxRules
 from dispatcher.ports import RunOrder
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.registry import kind_named
+from dispatcher.runs.doors.choosing import choose_doorway, settle_access
+from dispatcher.runs.doors.doorway import ForgeReads, OpenDoors, Outfit, dress
 from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
 from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
 from dispatcher.runs.plan import Plan
-from dispatcher.runs.sandbox.bwrap import Program, compose_bwrap
+from dispatcher.runs.sandbox.bwrap import Machine, Program, compose_bwrap
 from dispatcher.runs.sandbox.choice import choose_machine
 from dispatcher.runs.sandbox.dressing import Wearer, view_of_closing, view_of_run
 from dispatcher.runs.sandbox.trial import user_for
-from dispatcher.runs.sandbox.view import Bounds
+from dispatcher.runs.sandbox.view import Bounds, Relay
 from dispatcher.runs.spawn import SANDBOX
 from dispatcher.runs.supervisor import LOCK_IS_TAKEN
 
@@ -82,17 +85,27 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One run that is ready to start."""
+    """One run that is ready to start. `forge` is what it may read there."""
 
     folder: RunFolder
     plan: Plan
     config: AgentConfig
     order: RunOrder
+    forge: ForgeReads | None = None
 
     @property
     def sandbox(self) -> SandboxRules:
         """The rules for this run's role."""
         return self.order.rules.sandbox.for_role(self.order.role.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Clad:
+    """What an agent starts with: its command line, its variables, its doors."""
+
+    invocation: Invocation
+    outfit: Outfit
+    doors: OpenDoors | None
 
 
 def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> None:
@@ -104,31 +117,56 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
     environment = build_environment(
         folder, ready.plan.mark, settings.identity, ready.config, kind.pass_env, host
     )
-    invocation = kind.compose(ready.config, folder, folder.prompt.read_text(encoding="utf-8"))
-    for path, text in invocation.files:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_text(path, text)
-    order = _render_order(ready, settings, kind, invocation, environment)
-    write_json(folder.order, order | _dress(ready, settings, invocation, environment, host))
-    argv = [settings.python, "-I", "-S", "-E", str(_FRONT_DOOR), str(folder.order)]
+    machine = choose_border(ready.sandbox.kind, settings)
+    bare = Outfit(dict(kind.env) | dict(environment.variables), ready.config)
+    doorway = choose_doorway(ready.sandbox, kind, bare, ready.forge, host, has_sandbox=machine is not None)
     try:
-        with folder.supervisor_log.open("ab") as words:
-            done = subprocess.run(
-                argv,
-                env=dict(kind.env) | dict(environment.variables),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=words,
-                cwd="/",
-                start_new_session=True,
-                timeout=_START_S,
-                check=False,
-            )
+        with ExitStack() as stack:
+            doors = stack.enter_context(OpenDoors(doorway, folder.net)) if doorway else None
+            outfit = dress(doorway, kind.vendors, bare, doors.urls if doors else {})
+            invocation = kind.compose(outfit.config, folder, folder.prompt.read_text(encoding="utf-8"))
+            for path, text in invocation.files:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_text(path, text)
+            order = _render_order(ready, settings, kind, invocation, environment)
+            if machine:
+                order |= _dress(ready, settings, machine, Clad(invocation, outfit, doors), host)
+            done = _start(folder, settings, order, outfit, doors)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RetryLater(f"the supervisor of run {folder.path.name} could not be started: {error}") from error
     if done.returncode not in {0, LOCK_IS_TAKEN}:
         why = load_tail(folder.supervisor_log, 2000).strip()
         raise RetryLater(f"the supervisor of run {folder.path.name} ended with code {done.returncode}: {why}")
+
+
+def _start(
+    folder: RunFolder,
+    settings: RunSettings,
+    order: dict[str, object],
+    outfit: Outfit,
+    doors: OpenDoors | None,
+) -> "subprocess.CompletedProcess[bytes]":
+    """Write the order and run the supervisor's front half. What the doorkeeper must know travels through a pipe."""
+    descriptors = [listener.fileno() for listener in doors.listeners.values()] if doors else []
+    write_json(folder.order, order | {"door_descriptors": descriptors})
+    with folder.supervisor_log.open("ab") as words:
+        return subprocess.run(
+            [settings.python, "-I", "-S", "-E", str(_FRONT_DOOR), str(folder.order)],
+            env=outfit.variables,
+            input=doors.render_order(folder.net_log) if doors else b"",
+            stdout=subprocess.DEVNULL,
+            stderr=words,
+            cwd="/",
+            pass_fds=descriptors,
+            start_new_session=True,
+            timeout=_START_S,
+            check=False,
+        )
+
+
+def choose_border(kind: SandboxKind, settings: RunSettings) -> Machine | None:
+    """The sandbox that a run gets here; None means none. Raises BadConfig when the one that is asked for does not work."""
+    return choose_machine(kind) if settings.isolation != "plain" else None
 
 
 def can_isolate(python: str = sys.executable) -> bool:
@@ -181,16 +219,9 @@ def _render_order(
 
 
 def _dress(
-    ready: Launch,
-    settings: RunSettings,
-    invocation: Invocation,
-    environment: AgentEnvironment,
-    host: Mapping[str, str],
+    ready: Launch, settings: RunSettings, machine: Machine, clad: Clad, host: Mapping[str, str]
 ) -> dict[str, object]:
     """What the order says otherwise when the run gets a sandbox: both command lines, inside of it."""
-    machine = choose_machine(ready.sandbox.kind) if settings.isolation != "plain" else None
-    if machine is None:
-        return {}
     machine, folder = user_for(machine, ready.order.rules.full_name), ready.folder
     folder.net.chmod(0o755)
     for path in (folder.prompt, folder.context, folder.schema):
@@ -201,19 +232,21 @@ def _dress(
         *dict(ready.config.env),
         *_CERTIFICATES,
     )
-    wearer = Wearer(
-        folder, ready.config, invocation.argv, ready.sandbox, ready.order.shared, environment.variables, named
-    )
+    argv, doors = clad.invocation.argv, clad.doors
+    rules = replace(ready.sandbox, network=settle_access(ready.sandbox.network, has_sandbox=True))
+    shared = ready.order.shared
+    wearer = Wearer(folder, clad.outfit.config, argv, rules, shared, clad.outfit.variables, named)
     home = Path(host.get("HOME") or "/root")
     view = view_of_run(wearer, (settings.root, *settings.private), home)
     limits = ready.order.rules.limits
     bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes)
     closing = _closing_argv(ready)
     closed = Program(tuple(closing), bounds, is_supervised=True)
+    relays = tuple(Relay(port, path) for port, path in doors.relays) if doors else ()
     return {
         "isolation": SANDBOX,
-        "argv": list(compose_bwrap(machine, view, Program(invocation.argv, bounds, (), is_supervised=True))),
-        "closing_argv": list(compose_bwrap(machine, view_of_closing(folder, ready.order.shared), closed))
+        "argv": list(compose_bwrap(machine, view, Program(argv, bounds, relays, is_supervised=True))),
+        "closing_argv": list(compose_bwrap(machine, view_of_closing(folder, shared), closed))
         if closing
         else [],
     }

@@ -1,7 +1,7 @@
 """`ports.Runs` with real processes. Everything is found again from the run folders, so that a restart adopts what runs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from dispatcher.core.outcomes import last_json_block, parse_outcome, schema_for
 from dispatcher.core.rules import AgentConfig
 from dispatcher.ports import RunOrder, RunReport
 from dispatcher.runs.agents.registry import kind_named
+from dispatcher.runs.doors.choosing import describe_network
+from dispatcher.runs.doors.doorway import ForgeReads
 from dispatcher.runs.environment import check_names
 from dispatcher.runs.folder import (
     RunFolder,
@@ -23,7 +25,7 @@ from dispatcher.runs.folder import (
     write_json,
     write_text,
 )
-from dispatcher.runs.launch import IGNORED, Launch, RunSettings, launch
+from dispatcher.runs.launch import IGNORED, Launch, RunSettings, choose_border, launch
 from dispatcher.runs.plan import Plan, load_plan, make_plan, save_plan
 from dispatcher.runs.prompts import REPAIR, PromptBook
 from dispatcher.runs.reaping import kill_leftovers
@@ -41,6 +43,8 @@ class ProcessRuns:
     agents: Mapping[str, AgentConfig]
     prompts: PromptBook
     host: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    forge: tuple[str, Callable[[], str]] | None = None
+    """The API's address and the token, for the reads of agents whose repository allows them."""
 
     def folder(self, run_id: str) -> Path:
         """Where the run lives, or will live."""
@@ -53,7 +57,7 @@ class ProcessRuns:
             return folder.checkout
         config = self._config(order.run.agent)
         folder.make()
-        context = dict(order.context)
+        context = dict(order.context) | {"network": self._describe_network(order)}
         if order.repairs:
             context |= self._take_over(order, folder)
         prompt = self.prompts.render(
@@ -79,7 +83,7 @@ class ProcessRuns:
         if plan is None or not folder.checkout.is_dir():
             raise RetryLater(f"run {order.run.id} cannot start: {folder.checkout} is not there yet")
         config = self._config(order.run.agent)
-        launch(Launch(folder, plan, config, order), self.settings, self.host)
+        launch(Launch(folder, plan, config, order, self._forge_reads(order)), self.settings, self.host)
 
     def report(self, run_id: str) -> RunReport:
         """What became of the run."""
@@ -134,6 +138,19 @@ class ProcessRuns:
 
     def _at(self, run_id: str) -> RunFolder:
         return folder_of(self.settings.root, run_id)
+
+    def _describe_network(self, order: RunOrder) -> dict[str, object]:
+        sandbox = order.rules.sandbox.for_role(order.role.value)
+        return describe_network(order, has_sandbox=choose_border(sandbox.kind, self.settings) is not None)
+
+    def _forge_reads(self, order: RunOrder) -> ForgeReads | None:
+        if self.forge is None or not order.rules.forge_proxy:
+            return None
+        limits = order.rules.limits
+        base_url, token = self.forge
+        return ForgeReads(
+            base_url, token(), order.repo_id, order.repo, limits.forge_reads, limits.forge_reads_per_minute
+        )
 
     def _config(self, agent: str) -> AgentConfig:
         if agent not in self.agents:

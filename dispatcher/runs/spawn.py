@@ -54,7 +54,7 @@ class Spawned:
         """Let the program start; returns "" or why it could not."""
         os.write(self._go, b"g")
         os.close(self._go)
-        why = _read_to_end(self._words)
+        why = read_to_end(self._words)
         os.close(self._words)
         if self.isolation in {SANDBOX, CONTAINER}:
             if not why.startswith(_READY):
@@ -97,7 +97,7 @@ def _spawn_plain(program: Program, isolation: str) -> Spawned:
     words_read, words_write = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _close_all_but({program.output, go_read, words_write})
+        close_all_but({program.output, go_read, words_write})
         if os.read(go_read, 1):
             _die_with_parent()
             if isolation != PLAIN:
@@ -130,7 +130,7 @@ def _spawn_in_namespace(program: Program) -> Spawned | None:
     for end in (go_read, words_write, pids_write):
         os.close(end)
     os.waitpid(maker, 0)
-    words = _read_to_end(pids_read).split()
+    words = read_to_end(pids_read).split()
     os.close(pids_read)
     pid = next((int(word) for word in words if word.isdigit()), 0)
     if pid and _READY in words:
@@ -170,7 +170,7 @@ def _enter_namespaces() -> None:
 
 def _be_init(program: Program, go: int, words: int, pids: int) -> None:
     try:
-        _close_all_but({program.output, go, words, pids})
+        close_all_but({program.output, go, words, pids})
         _check(_libc().mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None))
         _check(_libc().mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None))
     except OSError:
@@ -186,7 +186,7 @@ def _be_init(program: Program, go: int, words: int, pids: int) -> None:
     agent = os.fork()
     if agent == 0:
         _become(program, words)
-    _close_all_but(set())
+    close_all_but(set())
     os._exit(_wait_for(agent))
 
 
@@ -233,7 +233,8 @@ def _die_with_parent() -> None:
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _close_all_but(kept: set[int]) -> None:
+def close_all_but(kept: set[int]) -> None:
+    """Let go of every inherited descriptor but these and the standard three."""
     # Without an exec nothing closes by itself: the supervisor's lock must not live on in a child.
     for name in os.listdir("/proc/self/fd"):
         descriptor = int(name)
@@ -244,7 +245,8 @@ def _close_all_but(kept: set[int]) -> None:
                 continue
 
 
-def _read_to_end(descriptor: int) -> bytes:
+def read_to_end(descriptor: int) -> bytes:
+    """Everything that comes until the other side closes."""
     whole = b""
     while piece := os.read(descriptor, 4096):
         whole += piece

@@ -15,6 +15,7 @@ import signal
 import time
 
 from dispatcher.runs import proctree, spawn
+from dispatcher.runs.doorkeeper import Doorkeeper
 from dispatcher.runs.errand import Order, load_order, write_atomically
 from dispatcher.runs.filechanges import newest_change
 from dispatcher.runs.runlock import take_lock
@@ -49,18 +50,20 @@ def main(order_path: str) -> int:
     if os.path.exists(order.started_path) or os.path.exists(order.exit_path):
         return 0
     launcher = proctree.load_process(os.getpid())
+    words = spawn.read_to_end(0) if order.door_descriptors else b""
     if os.fork():
         return 0  # the child goes on with the lock: it belongs to the open file, not to a process
-    Supervisor(order, launcher).run()
+    Supervisor(order, launcher, Doorkeeper(order, words)).run()
     os._exit(0)
 
 
 class Supervisor:
     """The single-threaded loop around one agent."""
 
-    def __init__(self, order: Order, launcher: proctree.Process | None) -> None:
+    def __init__(self, order: Order, launcher: proctree.Process | None, doorkeeper: Doorkeeper) -> None:
         self.order = order
         self.launcher = launcher
+        self.doorkeeper = doorkeeper
         self.log = CappedLog(order.log_path, order.log_bytes)
         self.output_read, self.output_write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.output_read, False)
@@ -68,6 +71,7 @@ class Supervisor:
         self.child: spawn.Spawned | None = None
         self.isolation_used = spawn.PLAIN
         self.exit_code: int | None = None
+        self.doorkeeper_is_lost = False
         self.began_at = time.time()
         self.began_s = self.heard_s = time.monotonic()
         self.noted_s = 0.0
@@ -85,6 +89,7 @@ class Supervisor:
         """The whole life of the run; whatever happens, `exit.json` is written."""
         for step in (
             self._listen,
+            self.doorkeeper.start,
             self._supervise,
             self._end_everything,
             self._close_work,
@@ -115,7 +120,8 @@ class Supervisor:
             if self.exit_code is None:
                 self._judge(time.monotonic())
         if not self.because:
-            self._conclude("exited", "")
+            lost = "its doorkeeper ended before it: there was no way out any more"
+            self._conclude("exited", lost if self.doorkeeper_is_lost else "")
 
     def _start(self, argv: list[str], environment: dict[str, str], stdin_path: str, *, note: bool) -> bool:
         program = spawn.Program(argv, environment, self.order.checkout, stdin_path, self.output_write)
@@ -219,6 +225,8 @@ class Supervisor:
                 return
             if self.child and pid == self.child.pid:
                 self.exit_code = spawn.exit_code_of(status)
+            elif pid == self.doorkeeper.pid and self.exit_code is None:
+                self.doorkeeper_is_lost = True
 
     def _signal_tree(self, signum: int) -> None:
         """An init hands INT and TERM on to everything; KILL of it ends the namespace, which no process in it survives."""

@@ -19,6 +19,7 @@ VARIABLES = {
     "head": "commit under review",
     "issue": "title and text of the issue, attributed and fenced",
     "mention": "the comment that asked, attributed and fenced",
+    "network": "what the run may reach of the network and read of the forge, where that is limited or offered; empty otherwise",
     "outcome_file": "path of the file that the agent must write",
     "outcome_schema": "path of that file's JSON schema",
     "pull": "title and text of the pull request, fenced",
@@ -63,6 +64,7 @@ def render_variables(
         "diff_stat": quote_block(_text(context, "diff_stat"), by="Changed files"),
         "issue": _render_item(context, "issue_body", "title", "Issue"),
         "mention": quote_block(_text(context, "mention"), by=f"What {_asker(context)} wrote"),
+        "network": _render_network(context.get("network"), _text(context, "repo")),
         "outcome_file": str(folder.outcome),
         "outcome_schema": str(folder.schema),
         "pull": _render_item(context, "pull_body", "pull_title", "Pull request"),
@@ -127,6 +129,30 @@ def _render_told(told: object) -> str:
         return ""
     blocks = [quote_block(str(text), by=f"Point {number}") for number, text in enumerate(told, 1)]
     return "\n\n".join(block for block in blocks if block)
+
+
+def _render_network(facts: object, repo: str) -> str:
+    if not isinstance(facts, Mapping):
+        return ""
+    lines: list[str] = []
+    match facts.get("access"):
+        case "off":
+            lines.append("There is no network.")
+        case "allow-list":
+            hosts = ", ".join(quote_inline(str(host)) for host in facts.get("hosts", ())) or "nothing"
+            lines.append(
+                f"Beside your model you reach {hosts}, through the proxy that your environment names. Everything else is refused and "
+                "written down: do not look for ways around it; say in your outcome what you would have needed."
+            )
+        case _:
+            pass
+    if reads := facts.get("forge_reads"):
+        name = facts.get("forge_variable")
+        lines.append(
+            f"To read this repository on the forge (issues, comments, diffs, files, logs of CI) there is `GET "
+            f"${name}/repos/{plain_inline(repo)}/...`, in the shapes of its REST API, {reads} times in this run. It needs no token."
+        )
+    return "\n".join(lines)
 
 
 def _render_withheld(count: object) -> str:

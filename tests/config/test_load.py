@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.config import find_config, load_settings
 from dispatcher.core.errors import BadConfig
-from dispatcher.core.rules import CI_PATHS, HarvestLimits, LabelNames, Limits, PromptDelivery
+from dispatcher.core.rules import CI_PATHS, HarvestLimits, LabelNames, Limits, NetworkAccess, PromptDelivery
 
 
 @pytest.fixture
@@ -110,6 +110,34 @@ def test_a_repository_differs_only_where_it_says_so(load):
         "reviewer": ("codex",),
         "responder": ("claude",),
     }
+
+
+def test_what_runs_reach_of_the_network_is_said_for_all_and_for_one_repository(load):
+    settings = load(
+        """
+        [sandbox]
+        network = "allow-list"
+        allow_hosts = "packages.example.com"
+        [repo.shop]
+        repo = "acme/shop"
+        forge_proxy = true
+        [repo.shop.sandbox]
+        allow_hosts = ["*.example.org:8443", "10.1.2.0/24"]
+        keys_outside = false
+        [repo.shop.limits]
+        forge_reads = 20
+        forge_reads_per_minute = 5
+        [repo.till]
+        repo = "acme/till"
+        """
+    )
+    shop, till = settings.repos
+    assert shop.sandbox.allow_hosts == ("*.example.org:8443", "10.1.2.0/24")
+    assert till.sandbox.allow_hosts == ("packages.example.com",)
+    assert (shop.sandbox.keys_outside, till.sandbox.keys_outside) == (False, True)
+    assert shop.sandbox.network is till.sandbox.network is NetworkAccess.ALLOW_LIST
+    assert (shop.forge_proxy, till.forge_proxy) == (True, False)
+    assert (shop.limits.forge_reads, shop.limits.forge_reads_per_minute) == (20, 5)
 
 
 def test_two_owners_may_have_a_repository_of_one_name(load):

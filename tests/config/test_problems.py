@@ -53,6 +53,13 @@ def problems(tmp_path):
             '[forge] base_url = "http://ghe.example/api/v3", but it must be https; plain http is for this machine only (line 2)',
         ),
         (
+            '[sandbox]\nallow_hosts = ["https://packages.example.com/x"]\n',
+            (
+                '[sandbox] allow_hosts = "https://packages.example.com/x", but it must be a host such as example.com, '
+                "*.example.com:8443, localhost:11434 or 10.1.2.0/24 (line 2)"
+            ),
+        ),
+        (
             '[agents]\nworker = "cluade"\n',
             '[agents] worker names the agent "cluade", but there is none; did you mean "claude"? (line 2)',
         ),

@@ -81,3 +81,19 @@ def test_a_public_address_is_reached_through_any_listed_name():
 )
 def test_an_address_inside_the_house_needs_an_entry_of_its_own(listed, address, port, goes):
     assert parse_hosts([listed]).allows_address(ip_address(address), port) is goes
+
+
+def test_services_of_this_machine_are_known_by_their_ports():
+    rules = parse_hosts(
+        [
+            "localhost:11434",
+            "127.0.0.1:5432",
+            "[::1]:5432",
+            "localhost",
+            "localhost:*",
+            "127.0.0.0/8:99",
+            "a.example:7",
+            "10.0.0.1:8",
+        ]
+    )
+    assert rules.loopback_ports == (5432, 11434)

@@ -56,13 +56,19 @@ class Desk:
     wall_s: float = 30
     silence_s: float = 30
     ordered: list[str] = field(default_factory=list)
+    forge: tuple[str, Callable[[], str]] | None = None
+    forge_proxy: bool = False
 
     @property
     def runs(self) -> ProcessRuns:
         """A new object each time: nothing may depend on the one that started a run."""
         settings = RunSettings(self.root, BOT, grace_s=self.grace_s, isolation=self.isolation)
         return ProcessRuns(
-            settings, {"agent": self.config}, PromptBook(find_shipped_prompts()), host=self.host
+            settings,
+            {"agent": self.config},
+            PromptBook(find_shipped_prompts()),
+            host=self.host,
+            forge=self.forge,
         )
 
     def shell(self, script: str, prompt: PromptDelivery = PromptDelivery.STDIN) -> None:
@@ -84,7 +90,9 @@ class Desk:
             bool(repairs),
         )
         self.ordered.append(run.id)
-        rules = RepoRules("shop", "acme", "shop", limits=self.limits, sandbox=self.sandbox)
+        rules = RepoRules(
+            "shop", "acme", "shop", limits=self.limits, sandbox=self.sandbox, forge_proxy=self.forge_proxy
+        )
         return RunOrder(
             run,
             "acme/shop",
@@ -95,6 +103,7 @@ class Desk:
             int(self.silence_s),
             repairs,
             repair_error,
+            repo_id=55,
         )
 
     def prepared(self) -> RunOrder:

@@ -34,7 +34,7 @@ def door(log: NetLog, *upstreams: Upstream) -> Iterator[int]:
 
 
 def anthropic(origin: Origin, path: str = "") -> Upstream:
-    return Upstream("anthropic", origin.url + path, [("x-api-key", KEY)])
+    return Upstream("anthropic", origin.url + path, KEY)
 
 
 def ask(
@@ -57,8 +57,6 @@ def test_the_key_is_added_outside_and_the_programs_own_words_about_it_are_droppe
             "POST",
             b'{"model": "x"}',
             x_api_key="placeholder",
-            authorization="Bearer placeholder",
-            x_goog_api_key="placeholder",
             cookie="a=b",
             anthropic_version="2023-06-01",
         )
@@ -73,6 +71,32 @@ def test_the_key_is_added_outside_and_the_programs_own_words_about_it_are_droppe
     assert KEY not in words()
 
 
+@pytest.mark.parametrize(
+    ("shown", "sent"),
+    [
+        ({"authorization": "Bearer placeholder"}, {"authorization": f"Bearer {KEY}"}),
+        ({"authorization": "Basic cGxhY2U="}, {"authorization": f"Bearer {KEY}"}),
+        ({"x_goog_api_key": "placeholder"}, {"x-goog-api-key": KEY}),
+        ({"api_key": "placeholder"}, {"api-key": KEY}),
+        ({}, {}),
+    ],
+)
+def test_the_key_goes_where_the_program_would_put_it(log, shown, sent):
+    with origin_server() as origin, door(log, anthropic(origin)) as port:
+        ask(port, f"/{TICKET}/anthropic/v1", **shown)
+    heard = origin.heard[0].headers
+    names = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+    assert {name: heard[name] for name in names if name in heard} == sent
+
+
+@pytest.mark.parametrize("header", ["anthropic_version", "user_agent", "accept", "x_request_id"])
+def test_a_header_that_a_server_might_repeat_never_gets_the_key(log, header):
+    with origin_server() as origin, door(log, anthropic(origin)) as port:
+        ask(port, f"/{TICKET}/anthropic/v1", x_api_key="placeholder", **{header: "placeholder"})
+    headers = origin.heard[0].headers
+    assert [name for name, value in headers.items() if KEY in value] == ["x-api-key"]
+
+
 def test_a_base_url_with_a_path_keeps_it(log):
     with origin_server() as origin, door(log, anthropic(origin, "/proxy/v1/")) as port:
         ask(port, f"/{TICKET}/anthropic/chat/completions")
@@ -82,11 +106,11 @@ def test_a_base_url_with_a_path_keeps_it(log):
 
 def test_two_vendors_get_each_its_own_key(log):
     with origin_server() as one, origin_server() as two:
-        openai = Upstream("openai", two.url, [("authorization", "Bearer other")])
+        openai = Upstream("openai", two.url, "other")
         with door(log, anthropic(one), openai) as port:
-            ask(port, f"/{TICKET}/anthropic/a")
-            ask(port, f"/{TICKET}/openai/b")
-    assert (one.heard[0].target, one.heard[0].headers.get("authorization")) == ("/a", None)
+            ask(port, f"/{TICKET}/anthropic/a", x_api_key="-")
+            ask(port, f"/{TICKET}/openai/b", authorization="Bearer -")
+    assert (one.heard[0].target, one.heard[0].headers["x-api-key"]) == ("/a", KEY)
     assert (two.heard[0].target, two.heard[0].headers["authorization"]) == ("/b", "Bearer other")
 
 
@@ -142,7 +166,7 @@ def test_one_connection_carries_many_requests(log):
 
 
 def test_a_server_that_is_gone_is_said_to_be_gone(log, words):
-    with door(log, Upstream("anthropic", "http://127.0.0.1:1", [("x-api-key", KEY)])) as port:
+    with door(log, Upstream("anthropic", "http://127.0.0.1:1", KEY)) as port:
         status, body = ask(port, f"/{TICKET}/anthropic/v1")
     assert status == 502
     assert b"no answer from 127.0.0.1" in body
@@ -152,7 +176,7 @@ def test_a_server_that_is_gone_is_said_to_be_gone(log, words):
 def test_an_answer_that_is_cut_off_is_not_handed_over_as_a_whole_one(log):
     with (
         listening(_cut_off) as broken,
-        door(log, Upstream("anthropic", f"http://127.0.0.1:{broken}", [])) as port,
+        door(log, Upstream("anthropic", f"http://127.0.0.1:{broken}", KEY)) as port,
         pytest.raises((http.client.IncompleteRead, ConnectionError)),
     ):
         ask(port, f"/{TICKET}/anthropic/v1")

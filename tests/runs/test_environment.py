@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.core.errors import BadConfig
-from dispatcher.core.rules import AgentConfig, PromptDelivery
+from dispatcher.core.rules import AgentConfig, NetworkAccess, PromptDelivery
 from tests.runs.conftest import Desk
 
 SECRETS = {
@@ -27,6 +27,7 @@ def variables_of(desk: Desk) -> dict[str, str]:
 
 
 def test_an_agent_sees_an_allow_list_and_no_secret(any_desk: Desk) -> None:
+    any_desk.sandbox = replace(any_desk.sandbox, network=NetworkAccess.ON)
     any_desk.host |= SECRETS | {
         "HOME": "/home/ann",
         "HTTPS_PROXY": "http://proxy.invalid",

@@ -40,6 +40,12 @@ CONTEXT: dict[str, object] = {
     "diff_stat": " sort.py | 2 +-",
     "check_command": "make check",
     "repo_rules": "Use tabs.",
+    "network": {
+        "access": "allow-list",
+        "hosts": ["registry.example.com", "odd` host"],
+        "forge_variable": "DISPATCHER_FORGE_URL",
+        "forge_reads": 300,
+    },
     "pull_title": "Sort",
     "pull_body": "Sorts.",
     "mention": "@shop-bot why?",
@@ -227,3 +233,21 @@ def test_the_shipped_prompts_are_found_and_good() -> None:
         files.workflow.parent / "dispatcher",
     }
     assert PromptBook(files).problems() == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "words", "silent"),
+    [
+        ({"access": "on"}, "", True),
+        ({"access": "off"}, "There is no network.", False),
+        ({"access": "allow-list", "hosts": []}, "Beside your model you reach nothing", False),
+        ({"access": "on", "forge_variable": "DISPATCHER_FORGE_URL", "forge_reads": 9}, "$DISPATCHER_FORGE_URL/repos/acme/shop/...`", False),
+        ("nonsense", "", True),
+    ],
+)  # fmt: skip
+def test_an_agent_is_told_of_its_network_where_it_is_limited(
+    facts: object, words: str, *, silent: bool
+) -> None:
+    prompt = rendered("worker", network=facts)
+    assert words in prompt
+    assert ("## Your network" not in prompt) is silent

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
@@ -19,6 +20,7 @@ from dispatcher.runs.agents.telling import (
     as_price,
     parse_event,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _USAGE_LOG = "aider-usage.jsonl"
@@ -46,6 +48,7 @@ class AiderAgent(AgentKind):
     """
 
     name: ClassVar[str] = "aider"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.LITELLM
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_LOG, is_lines=True),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
@@ -26,6 +27,7 @@ from dispatcher.runs.agents.telling import (
     render_call,
     sum_counts,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 
@@ -37,6 +39,13 @@ class ClaudeAgent(AgentKind):
     """
 
     name: ClassVar[str] = "claude"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.CLAUDE
+    login_hosts: ClassVar[tuple[str, ...]] = (
+        "api.anthropic.com",
+        "console.anthropic.com",
+        "platform.claude.com",
+        "claude.ai",
+    )
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".claude/projects/*/*.jsonl", is_lines=True),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",

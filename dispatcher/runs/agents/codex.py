@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
@@ -25,6 +26,7 @@ from dispatcher.runs.agents.telling import (
     parse_event,
     sum_counts,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _REFUSED = re.compile(r"Read-only file system|bwrap: [^\"\\]{0,80}|rejected by (?:user|policy)[^\"\\]{0,40}")
@@ -40,6 +42,8 @@ class CodexAgent(AgentKind):
     """
 
     name: ClassVar[str] = "codex"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.CODEX
+    login_hosts: ClassVar[tuple[str, ...]] = ("api.openai.com", "auth.openai.com", "chatgpt.com")
     side_files: ClassVar[tuple[SideFile, ...]] = (
         SideFile(".codex/sessions/*/*/*/rollout-*.jsonl", is_lines=True),
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.telling import (
@@ -24,6 +25,7 @@ from dispatcher.runs.agents.telling import (
     render_call,
     sum_counts,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _USAGE_FILE = "copilot-usage.json"
@@ -37,6 +39,8 @@ class CopilotAgent(AgentKind):
     """
 
     name: ClassVar[str] = "copilot"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.COPILOT
+    login_hosts: ClassVar[tuple[str, ...]] = ("api.github.com", "*.githubcopilot.com")
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_FILE, is_lines=False),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "COPILOT_GITHUB_TOKEN",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
@@ -26,6 +27,7 @@ from dispatcher.runs.agents.telling import (
     render_call,
     sum_counts,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _SETTINGS: dict[str, object] = {
@@ -45,6 +47,12 @@ class GeminiAgent(AgentKind):
     """
 
     name: ClassVar[str] = "gemini"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.GEMINI
+    login_hosts: ClassVar[tuple[str, ...]] = (
+        "generativelanguage.googleapis.com",
+        "cloudcode-pa.googleapis.com",
+        "oauth2.googleapis.com",
+    )
     side_files: ClassVar[tuple[SideFile, ...]] = (
         SideFile(".gemini/tmp/*/chats/session-*.jsonl", is_lines=True),
     )

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.telling import SideFile, Telling
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 ARGUMENT_LIMIT_BYTES = 120_000
@@ -35,6 +36,11 @@ class AgentKind(ABC):
     """Names of host variables that this kind needs, where they are set."""
     env: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Variables that this kind always gets."""
+
+    vendors: ClassVar[tuple[Vendor, ...]] = ()
+    """Whose models the program asks, and how it is led to them by way of a door that has the key."""
+    login_hosts: ClassVar[tuple[str, ...]] = ()
+    """What the program must reach by itself when it has no key but the login file of a subscription."""
 
     @abstractmethod
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:

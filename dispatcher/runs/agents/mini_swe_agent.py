@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status
 from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
 from dispatcher.runs.agents.telling import (
@@ -21,6 +22,7 @@ from dispatcher.runs.agents.telling import (
     parse_event,
     sum_counts,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _TRAJECTORY = "trajectory.json"
@@ -39,6 +41,7 @@ class MiniSweAgent(AgentKind):
     """Prompt as an argument (a long one as a pointer to the file), price and tokens in the trajectory."""
 
     name: ClassVar[str] = "mini-swe-agent"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.LITELLM
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_TRAJECTORY, is_lines=False),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
+from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation
 from dispatcher.runs.agents.telling import (
@@ -24,6 +25,7 @@ from dispatcher.runs.agents.telling import (
     as_text,
     render_call,
 )
+from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _STREAM_ERROR = re.compile(r'level=ERROR .*message="stream error".* error\.error="([^"]*)"')
@@ -38,6 +40,8 @@ class OpenCodeAgent(AgentKind):
     """
 
     name: ClassVar[str] = "opencode"
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.OPENCODE
+    login_hosts: ClassVar[tuple[str, ...]] = ("opencode.ai",)
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".local/share/opencode/log/*.log", is_lines=True),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",

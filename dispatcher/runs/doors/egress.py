@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from dispatcher.core.hosts import HostRules, parse_address
 from dispatcher.runs.doors.netlog import NetLog
+from dispatcher.runs.doors.parent import ParentProxy
 from dispatcher.runs.doors.serving import CONNECT_S, IDLE_S, Errand, converse, run_errand
 from dispatcher.runs.doors.wire import Ask, Body, Refusal, end_to_end
 from dispatcher.runs.relay import carry
@@ -26,9 +27,16 @@ class EgressDoor:
 
     name = NAME
 
-    def __init__(self, rules: HostRules, log: NetLog, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        rules: HostRules,
+        log: NetLog,
+        resolve: Resolve | None = None,
+        parent: ParentProxy | None = None,
+    ) -> None:
         self._rules = rules
         self._log = log
+        self._parent = parent
         self._resolve = resolve or _resolve
 
     def serve(self, link: socket.socket) -> None:
@@ -72,6 +80,8 @@ class EgressDoor:
         """A connection to one of the host's addresses that may be reached. Raises Refusal."""
         if not self._rules.allows_host(host, port):
             raise Refusal(403, f"{host}:{port} is not among the hosts that this run may reach (allow_hosts)")
+        if self._parent and self._parent.takes(host):
+            return self._parent.dial(host, port)
         for family, address in self._judged_addresses(host, port):
             link = socket.socket(family, socket.SOCK_STREAM)
             link.settimeout(CONNECT_S)

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from dispatcher.core.hosts import is_public, parse_address
 from dispatcher.runs.doors.netlog import NetLog
+from dispatcher.runs.doors.parent import ParentProxy
 from dispatcher.runs.doors.serving import Errand, converse, open_upstream, run_errand
 from dispatcher.runs.doors.tickets import strip_ticket
 from dispatcher.runs.doors.wire import Ask, Body, Refusal, send_answer
@@ -119,8 +120,11 @@ class ForgeDoor:
 
     name = NAME
 
-    def __init__(self, ticket: str, rules: ForgeRules, log: NetLog) -> None:
+    def __init__(
+        self, ticket: str, rules: ForgeRules, log: NetLog, parent: ParentProxy | None = None
+    ) -> None:
         self._ticket = ticket
+        self._parent = parent
         self._rules = rules
         self._allowance = Allowance(rules)
         self._log = log
@@ -140,12 +144,12 @@ class ForgeDoor:
             return self._fetch(ask, writer, asked, Body(reader, ask, 0))
         except _LogElsewhere as found:
             self._log.note(NAME, f"GET {path}", "a log, fetched from where the forge keeps it")
-            return _fetch_log(ask, writer, found.url)
+            return _fetch_log(ask, writer, found.url, self._parent)
 
     def _fetch(self, ask: Ask, writer: BinaryIO, asked: str, body: Body) -> bool:
         url = urlsplit(self._rules.base_url)
         port = url.port or (443 if url.scheme == "https" else 80)
-        upstream = open_upstream(url.scheme, url.hostname or "", port)
+        upstream = open_upstream(url.scheme, url.hostname or "", port, self._parent)
         errand = Errand(upstream, f"{url.path}{asked}", self._headers(ask, url.netloc), body)
         errand.limit_bytes = _ANSWER_BYTES
         errand.keep = lambda answer: self._judge(answer, asked)
@@ -242,12 +246,12 @@ def _number(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _fetch_log(ask: Ask, writer: BinaryIO, where: str) -> bool:
+def _fetch_log(ask: Ask, writer: BinaryIO, where: str, parent: ParentProxy | None) -> bool:
     """A log from where the forge keeps it: without the token, over https, never from inside this network."""
     url = urlsplit(where)
     if url.scheme != "https" or not url.hostname or url.username:
         raise Refusal(502, "the log's address is odd: refused")
-    upstream = open_upstream("https", url.hostname, url.port or 443)
+    upstream = open_upstream("https", url.hostname, url.port or 443, parent)
     try:
         answer = _ask_for_log(upstream, url.path + (f"?{url.query}" if url.query else ""))
         kept = [("content-type", answer.getheader("content-type") or "text/plain")]
@@ -256,12 +260,18 @@ def _fetch_log(ask: Ask, writer: BinaryIO, where: str) -> bool:
         upstream.close()
 
 
+def _refuse_inside(upstream: http.client.HTTPConnection) -> None:
+    peer = upstream.sock.getpeername() if upstream.sock else ("",)
+    address = parse_address(str(peer[0]))
+    if address is None or not is_public(address):
+        raise Refusal(502, "the log's address lies inside this network: refused")
+
+
 def _ask_for_log(upstream: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
     try:
-        upstream.connect()
-        address = parse_address(str(upstream.sock.getpeername()[0]))
-        if address is None or not is_public(address):
-            raise Refusal(502, "the log's address lies inside this network: refused")
+        if upstream.sock is None:  # with a proxy in between, its address is the proxy's business
+            upstream.connect()
+            _refuse_inside(upstream)
         upstream.request("GET", path, headers={"accept": "*/*", "user-agent": "dispatcher"})
         answer = upstream.getresponse()
     except (OSError, http.client.HTTPException) as error:

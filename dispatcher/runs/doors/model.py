@@ -6,27 +6,36 @@ from typing import BinaryIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from dispatcher.runs.doors.netlog import NetLog
+from dispatcher.runs.doors.parent import ParentProxy
 from dispatcher.runs.doors.serving import Errand, converse, open_upstream, run_errand
 from dispatcher.runs.doors.tickets import strip_ticket
 from dispatcher.runs.doors.wire import Ask, Body, Refusal, end_to_end
 
 NAME = "model"
 _METHODS = frozenset({"GET", "HEAD", "POST"})
-_CREDENTIALS = ("api-key", "authorization", "cookie", "host", "x-api-key", "x-goog-api-key")
-"""What a program sends to show who it is: a placeholder at best, and never passed on."""
+_KEY_HEADERS = ("api-key", "authorization", "x-api-key", "x-goog-api-key")
+"""In which a program shows who it is: inside it has a placeholder, which is never passed on."""
 _KEYS_IN_QUERIES = frozenset({"key", "api_key", "api-key", "access_token"})
 _MOST_BODY_BYTES = 100_000_000
 
 
 class Upstream:
-    """Where one vendor's API is, and the headers that open it."""
+    """Where one vendor's API is, and the key that opens it."""
 
-    __slots__ = ("headers", "name", "url")
+    __slots__ = ("key", "name", "url")
 
-    def __init__(self, name: str, base_url: str, headers: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, name: str, base_url: str, key: str) -> None:
         self.name = name
         self.url = urlsplit(base_url.rstrip("/"))
-        self.headers = tuple(headers)
+        self.key = key
+
+    def credentials(self, ask: Ask) -> list[tuple[str, str]]:
+        """The key in the very headers in which the program showed its placeholder, and in no other.
+
+        Only headers that vendors read keys from are filled: one that a server might repeat in an error would give the key away.
+        """
+        shown = dict.fromkeys(name for name, _ in ask.headers if name in _KEY_HEADERS)
+        return [(name, f"Bearer {self.key}" if name == "authorization" else self.key) for name in shown]
 
 
 class ModelDoor:
@@ -34,8 +43,11 @@ class ModelDoor:
 
     name = NAME
 
-    def __init__(self, ticket: str, upstreams: Iterable[Upstream], log: NetLog) -> None:
+    def __init__(
+        self, ticket: str, upstreams: Iterable[Upstream], log: NetLog, parent: ParentProxy | None = None
+    ) -> None:
         self._ticket = ticket
+        self._parent = parent
         self._upstreams = {upstream.name: upstream for upstream in upstreams}
         self._log = log
 
@@ -49,8 +61,9 @@ class ModelDoor:
             raise Refusal(405, f"{ask.method} is not let through to a model")
         url = upstream.url
         port = url.port or (443 if url.scheme == "https" else 80)
-        headers = [("host", url.netloc), *end_to_end(ask.headers, *_CREDENTIALS), *upstream.headers]
-        connection = open_upstream(url.scheme, url.hostname or "", port)
+        passed = end_to_end(ask.headers, "cookie", "host", *_KEY_HEADERS)
+        headers = [("host", url.netloc), *passed, *upstream.credentials(ask)]
+        connection = open_upstream(url.scheme, url.hostname or "", port, self._parent)
         errand = Errand(connection, path, headers, Body(reader, ask, _MOST_BODY_BYTES))
         errand.keep = lambda answer: end_to_end(answer.getheaders(), "set-cookie")
         what = f"{ask.method} {upstream.name} {path.partition('?')[0]}"

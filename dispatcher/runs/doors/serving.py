@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO, Protocol
 
 from dispatcher.runs.doors.netlog import NetLog
+from dispatcher.runs.doors.parent import ParentProxy
 from dispatcher.runs.doors.wire import Ask, Body, Refusal, pass_on, read_ask, send_answer, send_refusal
 
 IDLE_S = 900.0
@@ -107,11 +108,25 @@ def run_errand(ask: Ask, writer: BinaryIO, errand: Errand) -> bool:
         errand.upstream.close()
 
 
-def open_upstream(scheme: str, host: str, port: int) -> http.client.HTTPConnection:
-    """A connection that is opened when it is used; https checks the server's certificate against this machine's list."""
-    if scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=IDLE_S, context=_context())
-    return http.client.HTTPConnection(host, port, timeout=IDLE_S)
+def open_upstream(
+    scheme: str, host: str, port: int, parent: ParentProxy | None = None
+) -> http.client.HTTPConnection:
+    """A connection to a server that the dispatcher's own settings name; https checks its certificate.
+
+    Without a proxy in between it is opened when it is used. Raises Refusal.
+    """
+    if scheme != "https":
+        return http.client.HTTPConnection(host, port, timeout=IDLE_S)
+    upstream = http.client.HTTPSConnection(host, port, timeout=IDLE_S, context=_context())
+    if parent and parent.takes(host):
+        link = parent.dial(host, port)
+        try:
+            upstream.sock = _context().wrap_socket(link, server_hostname=host)
+        except OSError as error:
+            link.close()
+            raise Refusal(502, f"no answer from {host}: {type(error).__name__}: {error}") from None
+        upstream.sock.settimeout(IDLE_S)
+    return upstream
 
 
 def _context() -> ssl.SSLContext:
