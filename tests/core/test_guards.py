@@ -21,6 +21,7 @@ from tests.core.situations import (
     RUN_OF,
     WORKER,
     approved,
+    sample_event,
     task_in,
 )
 
@@ -29,6 +30,7 @@ NEW_ASK = Ask(501, BEN, NOW)
 MENTION = e.Mentioned(NEW_ASK, "@shop-bot why?")
 REQUEST = e.ChangesRequested(BEN, "handle the empty list")
 MOVED = e.Rebased(HEAD, NEXT, same_patch=True)
+BUDGET = replace(sample_event(e.BudgetSpent, WAITING), comes_back=NOW)
 RUN = {"run": RUN_OF[Stage.REVIEWING]}
 PUSH_REFUSED = render_why(BlockCause.EFFECT_REFUSED, "Push: the branch is protected")
 
@@ -108,6 +110,7 @@ CASES = [
         MENTION,
         [{"ask": Ask(502, ANNA, NOW.replace(year=2027))}, e.Mentioned(None, "hello"), e.Merged()],
     ),
+    (g.budget_comes_back, WAITING, BUDGET, [replace(BUDGET, comes_back=None), e.Merged()]),
     (g.is_asked_again, task_in(Stage.ANSWERING, asked_again=True), e.Answered("run-a", "So."), [{"asked_again": False}]),
     (
         g.is_new_ask_after_verdict,

@@ -9,7 +9,7 @@ from tools.mutation.grow import Mutant
 from tools.mutation.notes import Notes, Verdict
 from tools.mutation.report import Explanation, Result, load_explanations, render_page, render_table
 from tools.mutation.sweep import Sweep, Wish
-from tools.mutation.tree import Tree, grow_tree
+from tools.mutation.tree import grow_tree
 
 ROOT = Path(__file__).parents[2]
 JUDGES = ("tests/core/test_guards.py", "tests/core/test_rules.py")
@@ -23,7 +23,7 @@ def sample(tmp_path: Path) -> Sweep:
     whole = grow_tree(ROOT, tmp_path / "tree", only="core/guards.py")
     faults = [mutant for mutant in whole.mutants if mutant.name in {GUARD, ROW}]
     nothing = [replace(mutant, variant="nothing at all") for mutant in faults]
-    tree = Tree(whole.root, (*faults, *nothing), whole.digests)
+    tree = replace(whole, mutants=(*faults, *nothing))
     return Sweep(Wish(ROOT, tmp_path, 1.0, test_files=JUDGES), tree, Notes(tmp_path / "notes", whole.root))
 
 

@@ -14,6 +14,11 @@ COMMENTS = f"/repos/{REPO}/issues/1/comments"
 
 
 @pytest.fixture
+def box(real_box):
+    return real_box
+
+
+@pytest.fixture
 def issue(alice) -> None:
     alice.open_issue(REPO, "Bug")
 

@@ -14,6 +14,11 @@ from dispatcher.simulator.git_store import GitFailed
 from tests.simulator.conftest import REPO
 
 
+@pytest.fixture
+def box(real_box):
+    return real_box
+
+
 class Git:
     """A person's own git, with nothing of this machine's configuration."""
 

@@ -6,9 +6,17 @@ import pytest
 
 from dispatcher.simulator import Finding
 from dispatcher.simulator.refusals import Invalid, NotAllowed
-from tests.simulator.conftest import REPO
+from tests.simulator.conftest import REPO, BoxAtHand
 
 PULLS = f"/repos/{REPO}/pulls"
+
+
+@pytest.fixture(params=["at hand", "real git"])
+def box(request, clock):
+    """What real git does is what git in memory does."""
+    if request.param == "real git":
+        return request.getfixturevalue("real_box")
+    return BoxAtHand(clock)
 
 
 @pytest.fixture

@@ -11,6 +11,11 @@ from github import Auth, Github, GithubException, UnknownObjectException
 from tests.simulator.conftest import REPO
 
 
+@pytest.fixture
+def box(real_box):
+    return real_box
+
+
 def client(street, token: str, base: str = "") -> Github:
     return Github(
         base_url=base or street.box.url,

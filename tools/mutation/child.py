@@ -18,7 +18,7 @@ SLACK_S = 15.0
 SLOWER = 8
 """A test that takes longer than its usual time by this factor, and these seconds more, hangs."""
 
-_BECOME_SUBREAPER = 36
+_BECOME_SUBREAPER, _DIE_WITH_PARENT = 36, 1
 
 
 @dataclass(slots=True)
@@ -75,6 +75,7 @@ def _be_child(act: Callable[[Say], None], writing: int, temporary: str, *, is_lo
     code = 1
     try:
         os.setsid()
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
         os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = temporary
         tempfile.tempdir = temporary
         if not is_loud:

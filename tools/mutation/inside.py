@@ -1,7 +1,7 @@
 """The part of the sweep that runs inside the instrumented tree: `python -m tools.mutation.inside record|try|rows JOB`.
 
-Everything is imported and collected once; each fault is tried in a fork of that. Rows of the table are another matter: tests may
-copy rows while they are imported, so there every fault gets a process that imports the product anew.
+Everything is imported and collected once; each fault is tried in a fork of that. Tests that look at the table itself copy its rows while
+they are imported: for them a fault of a row gets a process that imports everything anew.
 """
 
 import json
@@ -130,9 +130,11 @@ class Trying(Loop):
 
     def with_fault(self, tests: Sequence[pytest.Item], code: str, say: Say) -> None:
         """In the fork: switch the fault on, and run."""
-        from dispatcher import mutant_switch
+        from dispatcher import mutant_rows, mutant_switch
 
         mutant_switch.choose(code)
+        if int(code.partition(":")[0] or -1) >= self.job["first_row"]:
+            mutant_rows.put_in(self.job["first_row"])
         self.run(tests, say, stops=True)
 
 

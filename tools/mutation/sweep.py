@@ -74,10 +74,12 @@ class Sweep:
             f"{len(chosen)} faults, {len(chosen) - len(todo)} known from before, {len(todo)} to try",
             flush=True,
         )
-        places = [mutant for mutant in todo if mutant.path != TABLE]
-        rows = [mutant for mutant in todo if mutant.path == TABLE]
-        self._try_places(places, by_site, files)
-        self._try_rows(rows, by_site)
+        self._try(todo, by_site, files)
+        self._look_at_rows([mutant for mutant in todo if mutant.path == TABLE and self._is_unnoticed(mutant)])
+
+    def _is_unnoticed(self, mutant: Mutant) -> bool:
+        verdict = self.notes.verdicts.get(mutant.name)
+        return verdict is not None and not verdict.killer and verdict.digest == mutant.digest
 
     def wanted(self) -> list[Mutant]:
         """The faults that were asked for."""
@@ -135,6 +137,8 @@ class Sweep:
         chosen: list[str] = []
         spent_s = 0.0
         for took_s, test in by_site.get(mutant.mark, []):
+            if mutant.path == TABLE and test.startswith(SHAPE_OF_THE_TABLE):
+                continue
             if spent_s + took_s > self.wish.budget_s and len(chosen) >= 3:
                 break
             chosen.append(test)
@@ -148,7 +152,7 @@ class Sweep:
 
     # -- trying --
 
-    def _try_places(
+    def _try(
         self, faults: list[Mutant], by_site: Mapping[str, list[tuple[float, str]]], files: Iterable[str]
     ) -> None:
         chosen = {mutant.name: self._choose(mutant, by_site) for mutant in faults}
@@ -162,35 +166,29 @@ class Sweep:
         job = {
             "files": [file for file in files if file in used],
             "usual_s": self._usual_s(),
+            "first_row": self.tree.first_row,
             "faults": [
-                {"name": m.name, "code": m.code, "near": m.path, "tests": chosen[m.name]} for m in asked
+                {
+                    "name": m.name,
+                    "code": m.code,
+                    "near": m.place.partition(" in ")[0] if m.path == TABLE else m.path,
+                    "tests": chosen[m.name],
+                }
+                for m in asked
             ],
         }
         self._judge(asked, chosen, self._inside("try", job))
 
-    def _try_rows(self, faults: list[Mutant], by_site: Mapping[str, list[tuple[float, str]]]) -> None:
-        if not faults:
+    def _look_at_rows(self, faults: list[Mutant]) -> None:
+        """What no story noticed is shown to the tests that look at the table itself."""
+        recording = self.notes.recordings.get(SHAPE_OF_THE_TABLE)
+        tests = [test for test, note in recording.tests.items() if note.took_s < 1] if recording else []
+        if not faults or not tests:
             return
-        shape = sorted((note.took_s, test) for test, note in self._tests_in(SHAPE_OF_THE_TABLE).items())
-        shape_tests = [test for took_s, test in shape if took_s < 1]
-        chosen: dict[str, list[str]] = {}
-        asked = []
-        for mutant in faults:
-            tests = self._choose(mutant, by_site)
-            core = [
-                *shape_tests,
-                *(test for test in tests if test.startswith("tests/core/") and test not in shape_tests),
-            ]
-            rest = [test for test in tests if not test.startswith("tests/core/")]
-            batches = [batch for batch in (core, rest[:8], rest[8:]) if batch]
-            chosen[mutant.name] = [*core, *rest]
-            asked.append({"name": mutant.name, "code": mutant.code, "batches": batches})
+        asked = [{"name": mutant.name, "code": mutant.code, "batches": [tests]} for mutant in faults]
         job = {"usual_s": self._usual_s(), "faults": asked, "preload": PRELOAD}
-        self._judge(faults, chosen, self._inside("rows", job))
-
-    def _tests_in(self, file: str) -> dict[str, TestNote]:
-        recording = self.notes.recordings.get(file)
-        return recording.tests if recording else {}
+        answers = [answer for answer in self._inside("rows", job) if answer["killer"]]
+        self._judge(faults, dict.fromkeys((mutant.name for mutant in faults), tests), answers)
 
     def _judge(
         self, faults: Iterable[Mutant], chosen: Mapping[str, list[str]], answers: Iterable[Mapping[str, str]]

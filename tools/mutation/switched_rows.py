@@ -1,6 +1,7 @@
 """Faults of the table's rows, put in when the table is imported. Copied into the instrumented tree; the table ends by calling it."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,21 @@ def mutated(rows: Sequence[Any], first_site: int) -> tuple[Any, ...]:
         "without its change": (replace(row, change=type(row).__dataclass_fields__["change"].default),),
     }[variant]
     return (*rows[:number], *others, *rows[number + 1 :])
+
+
+def put_in(first_site: int) -> None:
+    """Put the fault that MUTANT names into the table of this process, in every module that has it, and forget what was made of it."""
+    from dispatcher.core import table
+
+    before = table.TABLE
+    rows = mutated(before, first_site)
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith("dispatcher."):
+            if vars(module).get("TABLE") is before:
+                module.TABLE = rows  # type: ignore[attr-defined]
+            for value in tuple(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 
 
 def other_end(rows: Sequence[Any], number: int) -> Any:

@@ -19,11 +19,12 @@ TAIL = "\nfrom dispatcher import mutant_rows as _mutant_rows  # noqa: E402\n\nTA
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The copy: where it is, its faults, and the digest of every file that has some (as it was before)."""
+    """The copy: where it is, its faults, the digest of every file that has some (as it was before), and the site of the first row."""
 
     root: Path
     mutants: tuple[Mutant, ...]
     digests: dict[str, str]
+    first_row: int
 
 
 def digest_of(text: str) -> str:
@@ -52,7 +53,7 @@ def grow_tree(repository: Path, root: Path, only: str = "") -> Tree:
     mutants += _row_mutants(first)
     shutil.copy(HERE / "switch.py", root / "dispatcher" / "mutant_switch.py")
     shutil.copy(HERE / "switched_rows.py", root / "dispatcher" / "mutant_rows.py")
-    return Tree(root, tuple(mutants), digests)
+    return Tree(root, tuple(mutants), digests, first)
 
 
 def _next_site(mutants: list[Mutant]) -> int:
