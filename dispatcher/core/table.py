@@ -239,7 +239,7 @@ ENDS = (
 )  # fmt: skip
 
 SHOWN = tuple(
-    Row(source, StageShown, shown, g.shows(shown), c.adopted, (r.stop, r.keep))
+    Row(source, StageShown, shown, g.shows(shown), c.adopted, (r.stop, r.keep) if source in LIVE else ())
     for source in S
     for shown in S
     if shown in {S.QUEUED, S.NEEDS_REVIEW, S.NEEDS_REWORK, S.MERGE_READY, S.BLOCKED}
