@@ -21,13 +21,14 @@ from dispatcher.forge.credentials import Credential, Secret, TokenSources, ask_g
 from dispatcher.forge.github_forge import GitHubForge
 from dispatcher.journal.store import SqlJournal
 from dispatcher.log import LogRules, Redactor, logging_to
-from dispatcher.ports import Clock, Cursors
+from dispatcher.ports import AgentTrial, Clock, Cursors
 from dispatcher.runs import launch
 from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.runs.stored import StoredFolders
+from dispatcher.runs.trial import ask_agent, look_at_agent
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
 from dispatcher.surfaces.messages import Messages
 from dispatcher.workspace.attic import GitAttic
@@ -93,6 +94,16 @@ def open_house(settings: Settings, journal: SqlJournal) -> House:
 def can_isolate() -> bool:
     """Whether a process could really be started in namespaces of its own."""
     return launch.can_isolate()
+
+
+def try_agent(settings: Settings, agent: str, *, live: bool) -> AgentTrial:
+    """Look for an agent's program and login; with `live` ask it one line. Raises RetryLater, BadConfig."""
+    config = settings.agents[agent]
+    if not live:
+        return look_at_agent(config, os.environ)
+    make_state_dir(settings.state_dir)
+    identity = GitIdentity("dispatcher", "dispatcher@localhost")
+    return ask_agent(config, RunSettings(settings.state_dir / "trials", identity), os.environ)
 
 
 @dataclass(slots=True)
@@ -223,7 +234,9 @@ def _desk(
         runs=runs,
         workspaces=workspaces,
         words=Messages(
-            bot_login=lambda: desk.bot.login if desk.bot else "", labels_of=lambda repo: _labels(desk, repo)
+            bot_login=lambda: desk.bot.login if desk.bot else "",
+            labels_of=lambda repo: _labels(desk, repo),
+            agents=lambda: desk.settings.agents,
         ),
     )
     return desk

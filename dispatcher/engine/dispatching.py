@@ -81,7 +81,7 @@ class Starter:
             return task
         if hold.kind is HoldKind.AGENTS_ON_HOLD and hold.until is None and self._asks(task, situation):
             return None
-        if hold != task.hold:
+        if hold != task.hold and not _is_passing(hold, task, now):
             self._desk.journal.save_task(replace(task, hold=hold))
         self._desk.agenda.park(task.key, hold)
         return None
@@ -187,6 +187,12 @@ class Starter:
             HoldKind.BUDGET,
             HoldKind.DRAINING,
         }
+
+
+def _is_passing(hold: Hold, task: Task, now: datetime) -> bool:
+    """While a decision is carried out, a wait that lasts longer is what the status comment should tell."""
+    lasts = task.hold is not None and task.hold.until is not None and task.hold.until > now
+    return hold.kind is HoldKind.EFFECTS_PENDING and lasts
 
 
 def _count(record: RunRecord) -> LiveCount:

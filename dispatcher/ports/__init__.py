@@ -17,11 +17,12 @@ from dispatcher.ports.forge import (
     Written,
 )
 from dispatcher.ports.journal import Cursors, Decided, DecisionRecord, Journal, Order, RunRecord, StoredEffect
-from dispatcher.ports.runs import RunOrder, RunReport, Runs
+from dispatcher.ports.runs import AgentTrial, RunOrder, RunReport, Runs
 from dispatcher.ports.words import Words
 from dispatcher.ports.workspaces import CheckoutOrder, HarvestOrder, Workspaces
 
 __all__ = [
+    "AgentTrial",
     "CheckoutOrder",
     "ClaimOrder",
     "Clock",

@@ -66,6 +66,24 @@ class RunReport:
         return self.usage.tokens or None
 
 
+@dataclass(frozen=True, slots=True)
+class AgentTrial:
+    """What came of trying an agent out. `program` is its path, "" where `wanted` is not installed; `has_login` None: unknown.
+
+    `answer`, `fault` and `usage` only mean something after a question was asked.
+    """
+
+    agent: str
+    program: str
+    wanted: str
+    version: str = ""
+    login_names: tuple[str, ...] = ()
+    has_login: bool | None = None
+    answer: str = ""
+    fault: Fault | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
 class Runs(Protocol):
     """Agent processes. Everything is found again from the run folders: nothing depends on this object living on."""
 

@@ -80,12 +80,20 @@ def init(
 
 
 @app.command()
-def doctor(ctx: typer.Context, *, config: ConfigPath = None, as_json: AsJson = False) -> None:
+def doctor(
+    ctx: typer.Context,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask each agent one line, which costs a little.")
+    ] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
     """Try out everything that must hold: token, repositories, git, agents, isolation, clock."""
     from dispatcher.surfaces.doctor import Verdict, choose_verdict, examine, render_finding
 
     screen, findings = screen_for(as_json), []
-    tried = examine(parts_of(ctx), load_to_work(config), now)
+    tried = examine(parts_of(ctx), load_to_work(config), now, live=live)
     while True:
         with screen.progress("Trying ..."):
             finding = next(tried, None)
@@ -218,6 +226,29 @@ def explain(
 
 
 @app.command()
+def costs(
+    ctx: typer.Context,
+    *,
+    by: Annotated[str, typer.Option("--by", metavar="WHAT", help="task, repo, day, agent or role.")] = "task",
+    days: Annotated[
+        int,
+        typer.Option("--days", metavar="N", min=1, max=3650, help="How many days back, today included; UTC."),
+    ] = 30,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what runs used: tokens and money."""
+    from dispatcher.surfaces.costs import CostsBy, load_costs, render_costs
+
+    if by not in set(CostsBy):
+        raise UsageProblem(f"--by {by}: there is {', '.join(CostsBy)}.")
+    screen = screen_for(as_json)
+    used = load_costs(parts_of(ctx), load_to_look(config), CostsBy(by), days, now())
+    screen.show_json(used)
+    screen.show(*render_costs(used))
+
+
+@app.command()
 def logs(
     ctx: typer.Context,
     *,
@@ -265,12 +296,25 @@ def diagram(*, as_json: AsJson = False) -> None:
 def retry(
     ctx: typer.Context,
     *,
-    item: Annotated[str, typer.Argument(metavar="OWNER/REPO#N")],
+    item: Annotated[str, typer.Argument(metavar="[OWNER/REPO#N]")] = "",
+    agent: Annotated[
+        str, typer.Option("--agent", metavar="NAME", help="Take an agent off hold, for all tasks.")
+    ] = "",
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a task again now: without its cooldown, with fresh attempts."""
-    _order_item(ctx, "retry", item, config, screen_for(as_json))
+    """Start a task again now: without its cooldown, with fresh attempts and a fresh budget. Or let an agent work again."""
+    from dispatcher.surfaces.orders import order_for_agent
+
+    screen = screen_for(as_json)
+    if bool(item) == bool(agent):
+        raise UsageProblem("retry needs either OWNER/REPO#N or --agent NAME.")
+    if item:
+        _order_item(ctx, "retry", item, config, screen)
+        return
+    said = order_for_agent(parts_of(ctx), load_to_look(config), agent, now())
+    screen.show_json(said)
+    screen.show(said.text)
 
 
 @app.command()

@@ -4,22 +4,38 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from dispatcher.config import Settings
-from dispatcher.core.errors import DispatcherError, RetryLater
-from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import Repo
+from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
+from dispatcher.core.faults import FaultKind
+from dispatcher.core.money import price_of, render_usd
+from dispatcher.core.rules import AgentConfig, Price
+from dispatcher.ports import AgentTrial, Repo
+from dispatcher.surfaces.looking import looking_into_journal
 from dispatcher.surfaces.parts import KnowsLabels, OpenForge, Parts
-from dispatcher.surfaces.screen import one_line
+from dispatcher.surfaces.screen import one_line, render_clock
 
 OLDEST_GIT = (2, 38)
 SKEW_S = 30
 _TIMEOUT_S = 10
+
+REPORT_NO_COST = frozenset({"codex", "copilot", "gemini"})
+"""Kinds whose programs report tokens and no money."""
+
+_CURES = {
+    FaultKind.LOGIN: "Log in again, or set its key where the dispatcher runs.",
+    FaultKind.QUOTA: "Wait, or name another agent behind it in [agents].",
+    FaultKind.RATE_LIMIT: "Wait, or lower caps.live_runs.",
+    FaultKind.OVERLOAD: "Wait: the vendor has trouble, or the network is down.",
+    FaultKind.CRASH: "Start it by hand and see what it says.",
+    FaultKind.SETTINGS: "Mend its table in the configuration: model, extra_args, argv.",
+}
+"""What to do about a fault, by its kind."""
 
 
 class Verdict(StrEnum):
@@ -53,14 +69,17 @@ def render_finding(finding: Finding) -> tuple[str, ...]:
     return (line, f"      {one_line(finding.cure, 500)}") if finding.cure else (line,)
 
 
-def examine(parts: Parts, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:
+def examine(
+    parts: Parts, settings: Settings, now: Callable[[], datetime], *, live: bool = False
+) -> Iterator[Finding]:
     """Try everything; local things first, because they are quick and explain the rest."""
     yield Finding(
         "configuration", Verdict.FINE, f"{settings.config_file}, repositories: {len(settings.repos)}"
     )
     yield examine_state_dir(settings)
     yield examine_git()
-    yield from examine_agents(settings)
+    yield from examine_agents(parts, settings, live=live)
+    yield from examine_holds(parts, settings, now())
     yield examine_isolation(parts)
     yield from _examine_forge(parts, settings, now)
 
@@ -98,25 +117,71 @@ def examine_git() -> Finding:
     return Finding("git", Verdict.FINE, printed)
 
 
-def examine_agents(settings: Settings) -> Iterator[Finding]:
-    """Look for the program of every agent that a repository uses."""
+def examine_agents(parts: Parts, settings: Settings, *, live: bool) -> Iterator[Finding]:
+    """Try every agent that a repository uses: its program, its login, and with `live` one question."""
     used: dict[str, list[str]] = {}
     for repo in settings.repos:
         for role, names in repo.agents:
             for name in names:
                 used.setdefault(name, []).append(f"{role} of {repo.full_name}")
     for name, roles in used.items():
-        yield _examine_agent(settings.agents[name], roles)
+        try:
+            tried = parts.try_agent(settings, name, live=live)
+        except DispatcherError as error:
+            yield Finding(f"agent {name}", Verdict.BAD, str(error))
+            continue
+        yield _judge_trial(tried, roles, live=live)
+        agent, has_price = settings.agents[name], tells_or_has_price(settings.agents[name], settings.prices)
+        if not has_price:
+            cure = f"Add [price.{name}] with input_usd, cached_usd and output_usd for a million tokens."
+            found = f"a {agent.kind} reports tokens and no cost: budgets in money do not hold for it"
+            yield Finding(f"price of {name}", Verdict.ODD, found, cure)
 
 
-def _examine_agent(agent: AgentConfig, roles: Sequence[str]) -> Finding:
-    program = agent.argv[0] if agent.argv else agent.kind
-    what = f"agent {agent.name}"
-    if path := shutil.which(program):
-        return Finding(what, Verdict.FINE, path)
-    more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
-    cure = f"Install it, or name another agent in [agents] or [agent.{agent.name}] argv."
-    return Finding(what, Verdict.BAD, f"`{program}` is not installed (needed as {roles[0]}{more})", cure)
+def tells_or_has_price(agent: AgentConfig, prices: Mapping[str, Price]) -> bool:
+    """Whether the cost of its runs can be known."""
+    return agent.kind not in REPORT_NO_COST or price_of(agent, prices) is not None
+
+
+def _judge_trial(tried: AgentTrial, roles: Sequence[str], *, live: bool) -> Finding:
+    what = f"agent {tried.agent}"
+    if not tried.program:
+        more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
+        cure = f"Install it, or name another agent in [agents] or [agent.{tried.agent}] argv."
+        return Finding(
+            what, Verdict.BAD, f"`{tried.wanted}` is not installed (needed as {roles[0]}{more})", cure
+        )
+    found = f"{tried.program}, {tried.version}" if tried.version else tried.program
+    if tried.fault:
+        later = not tried.fault.needs_person
+        return Finding(
+            what,
+            Verdict.LATER if later else Verdict.BAD,
+            f"{found}: {tried.fault.text}",
+            _CURES[tried.fault.kind],
+        )
+    if live:
+        cost = f", {render_usd(tried.usage.cost_usd)}" if tried.usage.cost_usd else ""
+        return Finding(what, Verdict.FINE, f'{found}: answered "{one_line(tried.answer, 60)}"{cost}')
+    if tried.has_login is False:
+        cure = f"Set one of {', '.join(tried.login_names)} where the dispatcher runs; then `dispatcher doctor --live`."
+        return Finding(what, Verdict.ODD, f"{found}: no login is handed to it", cure)
+    return Finding(what, Verdict.FINE, found)
+
+
+def examine_holds(parts: Parts, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Agents that get no runs at present."""
+    try:
+        with looking_into_journal(parts, settings) as journal:
+            holds = journal.load_agent_holds() if journal else ()
+    except JournalUnusable:
+        return  # the journal has a finding of its own
+    for hold in holds:
+        if hold.holds_at(now):
+            until = f"until {render_clock(hold.until, now)}" if hold.until else "until a person acts"
+            cure = f"{_CURES[hold.kind]} To try it now: dispatcher retry --agent {hold.agent}."
+            verdict = Verdict.LATER if hold.until else Verdict.BAD
+            yield Finding(f"hold of {hold.agent}", verdict, f"gets no runs {until}: {hold.why}", cure)
 
 
 def examine_isolation(parts: Parts) -> Finding:

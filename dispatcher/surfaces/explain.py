@@ -7,10 +7,12 @@ from datetime import datetime
 
 from dispatcher.config import Settings
 from dispatcher.core.model import Hold, HoldKind, Stage, Task
+from dispatcher.core.money import render_usd
 from dispatcher.core.rules import LabelNames
 from dispatcher.ports import DecisionRecord, Journal, RunRecord, StoredEffect
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.looking import looking_into_journal
+from dispatcher.surfaces.messages import render_used
 from dispatcher.surfaces.parts import Parts
 from dispatcher.surfaces.screen import one_line, render_age, render_clock
 
@@ -156,7 +158,7 @@ def _spent(task: Task) -> str:
     limits = task.limits
     return (
         f"{task.attempts} of {limits.attempts} attempts used, {task.rounds} of {limits.rounds} rounds, "
-        f"${task.cost_usd:.2f} spent."
+        f"{render_used(task)}."
     )
 
 
@@ -177,6 +179,7 @@ def _cure(task: Task, settings: Settings, bot: str) -> str:
         HoldKind.TWO_STAGE_LABELS,
         HoldKind.BLOCKED_BY_ISSUES,
         HoldKind.REPO_UNUSABLE,
+        HoldKind.BUDGET,
     }
     if task.hold and task.hold.kind in kinds:
         return f"To start it: {one_line(task.hold.ends_with, 200)}."
@@ -191,7 +194,9 @@ def _effect_line(effect: StoredEffect, now: datetime) -> str:
 
 
 def _run_line(run: RunRecord, now: datetime) -> str:
-    cost = f", ${run.cost_usd:.2f}" if run.cost_usd is not None else ""
+    cost = f", {render_usd(run.cost_usd)}" if run.cost_usd is not None else ""
+    cost += f", {run.usage.tokens:,} tokens" if run.usage.tokens else ""
+    cost += f", prompts {run.prompt_digest}" if run.prompt_digest else ""
     result = f": {one_line(run.result)}" if run.result else ""
     began = render_clock(run.run.dispatched_at, now)
     return f"{began}  {run.run.id}  {run.run.role} ({one_line(run.run.agent)}) {run.state}{result}{cost}"

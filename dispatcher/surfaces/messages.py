@@ -1,7 +1,7 @@
 """Every word that a person reads on the forge, as pure functions that return Markdown. An agent's words come in defused."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import assert_never
@@ -10,7 +10,9 @@ from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.defuse import defuse, defuse_line
 from dispatcher.core.effects import CommentKind
 from dispatcher.core.intake import TEXT_LIMIT, clean_text, cut_text
-from dispatcher.core.model import Finding, LiveRun, Stage, Task
+from dispatcher.core.model import Finding, HoldKind, LiveRun, Stage, Task
+from dispatcher.core.money import render_usd
+from dispatcher.core.policy import used_since_granted
 from dispatcher.core.rules import LabelNames
 
 TITLE_LIMIT = 250
@@ -45,6 +47,11 @@ STAGE_WORDS: Mapping[Stage, tuple[str, str]] = {
 
 _WAITING = {Stage.QUEUED, Stage.NEEDS_REVIEW, Stage.NEEDS_REWORK, Stage.ASKED}
 _COUNTED = _WAITING | {Stage.WORKING, Stage.REVIEWING, Stage.REWORKING, Stage.ANSWERING}
+
+_WAITED_FOR: Mapping[HoldKind, str] = {
+    HoldKind.AGENTS_ON_HOLD: "no agent can work until then",
+    HoldKind.BUDGET: "the budget of this day is used up",
+}
 
 _ANSWER = "Answer in a comment that mentions `@{bot}`: a fresh agent goes on with your answer."
 _RETRY = "Comment `@{bot} retry`, or put the label `{turn}` back on: the count starts afresh."
@@ -184,22 +191,37 @@ KEPT_BECAUSE: Mapping[str, str] = {
 """Why a run's result is not wanted any more, by the name of the event."""
 
 
+def _no_agents() -> Collection[str]:
+    return ()
+
+
 def _default_labels(_repo: str) -> LabelNames:
     return LabelNames()
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """The `Words` of the product. `bot_login` and `labels_of` (by `owner/name`) are asked anew for every text."""
+    """The `Words` of the product. `bot_login`, `labels_of` (by `owner/name`) and `agents` (names) are asked anew for every text."""
 
     bot_login: Callable[[], str]
     labels_of: Callable[[str], LabelNames] = _default_labels
+    agents: Callable[[], Collection[str]] = _no_agents
 
     def status(self, task: Task, now: datetime) -> str:
         """The status comment: where the task stands, who works, what was used, what happens next. `now` is aware UTC."""
         headline, following = STAGE_WORDS[task.stage]
-        rows = "\n".join(f"| {name} | {value} |" for name, value in _status_rows(task))
+        rows = "\n".join(
+            f"| {name} | {value} |" for name, value in (*_status_rows(task), *self._wish_rows(task))
+        )
         return f"**{headline}**\n\n| | |\n|---|---|\n{rows}\n\n**Next:** {self._fill(following, task)}{_pause(task, now)}"
+
+    def _wish_rows(self, task: Task) -> list[tuple[str, str]]:
+        """A label that names no agent is told where it was put on."""
+        known = self.agents()
+        if not task.agent_wish or task.agent_wish in known:
+            return []
+        names = ", ".join(_code(name) for name in sorted(known)) or "none"
+        return [("Label", f"{_code('agent:' + task.agent_wish)} names no agent of mine: there are {names}")]
 
     def comment(self, task: Task, kind: CommentKind, text: str) -> str:
         """A comment of this kind around the agent's text; for a blocked task `text` is its cause."""
@@ -298,9 +320,22 @@ def _status_rows(task: Task) -> list[tuple[str, str]]:
         rows.append(("Branch", _code(task.branch)))
     if task.pull:
         rows.append(("Pull request", f"#{task.pull}"))
-    if task.cost_usd:
-        rows.append(("Spent", f"${task.cost_usd:.2f}"))
+    if task.cost_usd or task.tokens:
+        rows.append(("Used", render_used(task)))
     return rows
+
+
+def render_used(task: Task) -> str:
+    """What the task used: money against its budget, and tokens; what a person granted again is counted apart."""
+    used, limits = used_since_granted(task), task.limits
+    usd = render_usd(used.cost_usd or 0.0)
+    parts = [f"{usd} of {render_usd(limits.usd_per_task)}" if limits.usd_per_task else f"{usd} spent"]
+    if limits.tokens_per_task:
+        parts.append(f"{used.tokens:,} of {limits.tokens_per_task:,} tokens")
+    elif task.tokens:
+        parts.append(f"{used.tokens:,} tokens")
+    in_all = f" ({render_usd(task.cost_usd)} in all)" if task.granted_at_usd else ""
+    return ", ".join(parts) + in_all
 
 
 def _who(run: LiveRun) -> str:
@@ -309,9 +344,13 @@ def _who(run: LiveRun) -> str:
 
 
 def _pause(task: Task, now: datetime) -> str:
-    """A cooldown that is still running is worth a word; other holds are `dispatcher explain`'s business."""
+    """What lasts is worth a word: a cooldown, a wait for an agent or for money. Other holds are `dispatcher explain`'s business."""
+    if task.stage not in _WAITING:
+        return ""
+    if task.hold and task.hold.kind in _WAITED_FOR and task.hold.until and task.hold.until > now:
+        return f" Not before {_clock_time(task.hold.until)}: {_WAITED_FOR[task.hold.kind]}."
     until = task.cooldown_until
-    return f" Not before {_clock_time(until)}." if until and until > now and task.stage in _WAITING else ""
+    return f" Not before {_clock_time(until)}." if until and until > now else ""
 
 
 def _clock_time(moment: datetime) -> str:
@@ -320,7 +359,7 @@ def _clock_time(moment: datetime) -> str:
 
 def _spent(task: Task) -> str:
     spent = f"So far: {task.rounds} of {task.limits.rounds} rounds"
-    return f"{spent}, ${task.cost_usd:.2f}." if task.cost_usd else f"{spent}."
+    return f"{spent}, {render_used(task)}." if task.cost_usd or task.tokens else f"{spent}."
 
 
 def _render_detail(cause: BlockCause | None, detail: str) -> str:

@@ -12,6 +12,7 @@ from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.explain import find_task, parse_item
 from dispatcher.surfaces.looking import find_daemon, looking_into_journal
 from dispatcher.surfaces.parts import Parts
+from dispatcher.surfaces.screen import one_line
 
 KILL_PATIENCE_S = 30.0
 
@@ -41,6 +42,20 @@ def order_for_item(parts: Parts, settings: Settings, name: str, item: str, now: 
     is_running = find_daemon(settings).is_running
     when = "is carried out in a moment" if is_running else "waits until `dispatcher run` or `once` is started"
     return Said(name, task.name, f"{name} {task.name}: {when}.", is_running)
+
+
+def order_for_agent(parts: Parts, settings: Settings, agent: str, now: datetime) -> Said:
+    """Take an agent off hold. Raises UsageProblem when there is no such agent."""
+    if agent not in settings.agents:
+        known = ", ".join(sorted(settings.agents)) or "none"
+        raise UsageProblem(f'There is no agent "{one_line(agent)}"; the configuration has {known}.')
+    if not settings.journal_path.exists():
+        raise UsageProblem(f"Nothing was ever dispatched from {settings.state_dir}: no agent is on hold.")
+    with closing(parts.open_journal(settings)) as journal:
+        journal.give_order("free-agent", agent, now)
+    is_running = find_daemon(settings).is_running
+    when = "in a moment" if is_running else "when `dispatcher run` or `once` is started"
+    return Said("free-agent", agent, f"{agent} gets runs again {when}.", is_running)
 
 
 def stop_daemon(parts: Parts, settings: Settings, now: datetime, *, kill: bool) -> Said:

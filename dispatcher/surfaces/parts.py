@@ -9,7 +9,7 @@ from typing import Protocol, cast, runtime_checkable
 from dispatcher.config.settings import Settings
 from dispatcher.core.housekeeping import Cleared, Clearing, KeepRules, Removal
 from dispatcher.core.model import Stage
-from dispatcher.ports import Forge, Journal, Repo
+from dispatcher.ports import AgentTrial, Forge, Journal, Repo
 
 
 class OpenJournal(Journal, Protocol):
@@ -159,6 +159,10 @@ class Parts(Protocol):
 
     def can_isolate(self) -> bool:
         """Whether a process could really be started in namespaces of its own."""
+        ...
+
+    def try_agent(self, settings: Settings, agent: str, *, live: bool) -> AgentTrial:
+        """Look for an agent's program and login; with `live` ask it one line. Raises RetryLater, BadConfig."""
         ...
 
     def build_engine(

@@ -1,12 +1,15 @@
 """`dispatcher status`: what is going on, as one value, and that value as a page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.model import Hold, Role, Stage, Task
+from dispatcher.core.money import add_up, day_began_at, render_usd
+from dispatcher.core.usage import Usage
 from dispatcher.ports import Journal, RunRecord
 from dispatcher.surfaces.looking import Daemon, find_daemon, load_outlook, looking_into_journal
 from dispatcher.surfaces.parts import Parts
@@ -71,6 +74,9 @@ class Status:
     tasks: tuple[TaskLine, ...] = ()
     runs: tuple[RunLine, ...] = ()
     notes: tuple[tuple[datetime, str], ...] = ()
+    agents_on_hold: tuple[AgentHold, ...] = ()
+    used_today: Usage = field(default_factory=Usage)
+    usd_per_day: float = 0.0
 
 
 def load_status(parts: Parts, file: Path | None, environ: Mapping[str, str], now: datetime) -> Status:
@@ -93,7 +99,17 @@ def load_status(parts: Parts, file: Path | None, environ: Mapping[str, str], now
             journal.load_cursor("prompt-problem"),
         )
         problem = "\n".join(text for text in told if text)
-        return replace(status, config_problem=problem, intake=intake, tasks=tasks, runs=runs, notes=notes)
+        return replace(
+            status,
+            config_problem=problem,
+            intake=intake,
+            tasks=tasks,
+            runs=runs,
+            notes=notes,
+            agents_on_hold=tuple(hold for hold in journal.load_agent_holds() if hold.holds_at(now)),
+            used_today=add_up(journal.sum_usage_since(day_began_at(now)).values()),
+            usd_per_day=outlook.settings.caps.usd_per_day,
+        )
 
 
 def load_lines(journal: Journal) -> tuple[tuple[TaskLine, ...], tuple[RunLine, ...]]:
@@ -120,10 +136,24 @@ def render_status(status: Status) -> "tuple[RenderableType, ...]":
     )
     if status.runs:
         page.append(_run_table(status))
+    page += [Text(_hold_line(hold, status.at), style="yellow") for hold in status.agents_on_hold]
+    if status.used_today != Usage():
+        page.append(Text(_today_line(status), style="dim"))
     page += [
         Text(f"{render_clock(at, status.at)}  {one_line(what)}", style="dim") for at, what in status.notes
     ]
     return tuple(page)
+
+
+def _hold_line(hold: AgentHold, now: datetime) -> str:
+    until = f"until {render_clock(hold.until, now)}" if hold.until else "until a person acts"
+    return f"Agent {hold.agent} is on hold {until}: {one_line(hold.why, 200)} (dispatcher retry --agent {hold.agent})"
+
+
+def _today_line(status: Status) -> str:
+    cost = render_usd(status.used_today.cost_usd or 0.0)
+    budget = f" of {render_usd(status.usd_per_day)}" if status.usd_per_day else ""
+    return f"Used today (UTC): {cost}{budget}, {status.used_today.tokens:,} tokens"
 
 
 def each_line(text: str) -> str:

@@ -8,7 +8,7 @@ from dispatcher.core import events as e
 from dispatcher.core import guards as g
 from dispatcher.core.causes import BlockCause, render_why
 from dispatcher.core.changes import describe_reason
-from dispatcher.core.model import Ask, Command, Stage
+from dispatcher.core.model import Ask, Command, Hold, HoldKind, Stage
 from tests.core.situations import (
     ALIEN,
     ANNA,
@@ -36,6 +36,12 @@ PUSH_REFUSED = render_why(BlockCause.EFFECT_REFUSED, "Push: the branch is protec
 
 CASES = [
     (g.has_pull, WAITING, e.Merged(), [{"pull": None}]),
+    (
+        g.budget_comes_back,
+        task_in(Stage.WORKING),
+        e.BudgetSpent("run-w", "usd_per_day", Hold(HoldKind.BUDGET, "the next day", NOW)),
+        [e.BudgetSpent("run-w", "usd_per_run")],
+    ),
     (g.is_open, WAITING, e.Merged(), [{"is_open": False}]),
     (g.same_head, WAITING, e.CheckPassed(HEAD), [{"head": ALIEN}, e.CheckPassed(ALIEN), e.Merged()]),
     (g.new_head, WAITING, e.HeadMoved(ALIEN), [e.HeadMoved(HEAD)]),

@@ -1,11 +1,13 @@
 """What runs cost, and which budget is used up."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.core.causes import BlockCause
-from dispatcher.core.model import HoldKind, Stage
+from dispatcher.core import events as e
+from dispatcher.core.causes import BlockCause, render_why
+from dispatcher.core.model import Command, Hold, HoldKind, Stage
 from dispatcher.core.money import (
     Spent,
     add_up,
@@ -20,6 +22,7 @@ from dispatcher.core.money import (
 from dispatcher.core.policy import (
     Situation,
     limit_reached,
+    says_agents_work,
     used_since_granted,
     why_no_agent,
     why_no_slot,
@@ -27,7 +30,7 @@ from dispatcher.core.policy import (
 )
 from dispatcher.core.rules import AgentConfig, Caps, Limits, Price, RepoRules
 from dispatcher.core.usage import Usage
-from tests.core.situations import BOT, NOW, task_in
+from tests.core.situations import ANNA, ASK, BOT, NOW, task_in
 from tests.core.test_agents import AGENTS, RULES, held
 
 PRICE = Price(input_usd=3.0, cached_usd=0.3, output_usd=15.0)
@@ -121,6 +124,35 @@ def test_small_amounts_do_not_read_as_nothing():
 
 
 # ---------------------------------------------------------------- policy
+
+
+WAITS = task_in(Stage.QUEUED, hold=Hold(HoldKind.AGENTS_ON_HOLD, "the login"))
+ASKED_ABOUT_AGENTS = task_in(Stage.BLOCKED, blocked_why=render_why(BlockCause.NO_AGENT, "claude: 401"))
+ASKED_ELSE = task_in(Stage.BLOCKED, blocked_why=render_why(BlockCause.CANNOT, "hard"))
+RETRY, STOP = e.CommandGiven(Command.RETRY, ANNA), e.CommandGiven(Command.STOP, ANNA)
+ANSWER = e.Mentioned(ASK, "@shop-bot it is mended")
+
+
+@pytest.mark.parametrize(
+    ("task", "event", "frees"),
+    [
+        (WAITS, RETRY, True),
+        (WAITS, STOP, False),
+        (WAITS, ANSWER, False),
+        (ASKED_ABOUT_AGENTS, RETRY, True),
+        (ASKED_ABOUT_AGENTS, STOP, False),
+        (ASKED_ABOUT_AGENTS, ANSWER, True),
+        (ASKED_ABOUT_AGENTS, e.Labelled(ANNA), True),
+        (ASKED_ABOUT_AGENTS, e.Merged(), False),
+        (ASKED_ELSE, RETRY, False),
+        (ASKED_ELSE, ANSWER, False),
+        (task_in(Stage.QUEUED), RETRY, False),
+        (replace(WAITS, hold=Hold(HoldKind.COOLDOWN, "time")), RETRY, False),
+        (replace(WAITS, stage=Stage.WORKING), RETRY, False),
+    ],
+)
+def test_a_person_who_wants_it_tried_again_lets_the_agents_work_again(task, event, frees):
+    assert says_agents_work(task, event) is frees
 
 
 def situation(**changes: object) -> Situation:

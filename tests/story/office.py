@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from dispatcher import app
 from dispatcher.config.settings import Settings
 from dispatcher.core.model import ItemKey, Stage, Task
-from dispatcher.core.rules import AgentConfig, Caps, Limits, RepoRules
+from dispatcher.core.rules import AgentConfig, Caps, Limits, Price, RepoRules
 from dispatcher.engine.loop import Engine
 from dispatcher.runs import proctree
 from dispatcher.runs.folder import RunFolder
@@ -98,7 +98,9 @@ class Office:
     state: str = "state"
     base_url: str = ""
     program: str = sys.executable
-    agent_of: dict[str, str] = field(default_factory=dict)
+    agent_of: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    staff: dict[str, AgentConfig] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
     box: GitHubBox = field(init=False)
     daemon: app.Daemon = field(init=False)
     engine: Engine = field(init=False)
@@ -133,7 +135,8 @@ class Office:
     def settings(self) -> Settings:
         argv = (self.program, "-I", scripted_agent.__file__, str(self._save_script()))
         names = {role: self.agent_of.get(role, "scripted") for role in ("worker", "reviewer", "responder")}
-        roles = tuple((role, (name,)) for role, name in names.items())
+        roles = tuple((role, (name,) if isinstance(name, str) else name) for role, name in names.items())
+        named = {"scripted", *(name for _, listed in roles for name in listed)} - self.staff.keys()
         repos = tuple(
             RepoRules(
                 id_name=name.replace("/", "-"),
@@ -150,7 +153,8 @@ class Office:
             config_file=self.root / "config.toml",
             state_dir=self.root / self.state,
             repos=repos,
-            agents={name: AgentConfig(name, "command", argv) for name in {"scripted", *names.values()}},
+            agents={name: AgentConfig(name, "command", argv) for name in sorted(named)} | self.staff,
+            prices=self.prices,
             caps=self.caps,
             base_url=self.base_url or self.box.url,
             write_pause_s=0.0,
@@ -196,6 +200,17 @@ class Office:
     def responder(self, *rounds: Steps) -> None:
         """What the responder does."""
         self._write_script(responder=list(rounds))
+
+    def hires(
+        self, name: str, *steps: dict[str, Any], kind: str = "claude", price: Price | None = None
+    ) -> None:
+        """An agent of its own, whose program tells what that kind's program tells, whatever its role."""
+        file = self.root / f"{name}.json"
+        file.write_text(json.dumps({role: [list(steps)] for role in ("worker", "reviewer", "responder")}))
+        argv = (self.program, "-I", scripted_agent.__file__, str(file))
+        self.staff[name] = AgentConfig(name, kind, argv)
+        if price:
+            self.prices[name] = price
 
     def _write_script(self, **roles: list[Steps]) -> None:
         self.script |= roles
@@ -452,6 +467,12 @@ class Office:
     def status_comments(self, number: int, repo: str = SHOP) -> int:
         """How many status comments an item has."""
         return sum("dispatcher:status" in comment.body for comment in self.box.scene.comments(repo, number))
+
+    def status_text(self, number: int, repo: str = SHOP) -> str:
+        """What the status comments of the task say, on its issue and its pull request."""
+        numbers = {number, self.task(number, repo).pull or number}
+        said = [comment.body for one in sorted(numbers) for comment in self.box.scene.comments(repo, one)]
+        return "\n".join(body for body in said if "dispatcher:status" in body)
 
     def started(self) -> list[str]:
         """The runs whose supervisor was really started."""

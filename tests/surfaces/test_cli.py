@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from dispatcher.core.errors import AlreadyRunning, BadCredential, DispatcherErro
 from dispatcher.core.events import Dispatched
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
 from dispatcher.journal.store import SqlJournal
-from dispatcher.ports import Decided, Intake, Repo, RepoTrouble
+from dispatcher.ports import AgentTrial, Decided, Intake, Repo, RepoTrouble
 from dispatcher.surfaces.cli import app
 from dispatcher.surfaces.reference import render_command_reference
 
@@ -88,6 +89,7 @@ class Parts:
         self.ends = True
         self.were_ended = False
         self.was_closed = False
+        self.trials = {}
 
     def open_journal(self, settings, *, read_only=False):
         settings.state_dir.mkdir(exist_ok=True)
@@ -119,6 +121,12 @@ class Parts:
 
     def can_isolate(self):
         return self.isolates
+
+    def try_agent(self, settings, agent, *, live):
+        config = settings.agents[agent]
+        program = shutil.which(config.argv[0] if config.argv else config.kind) or ""
+        usual = AgentTrial(agent, program, config.argv[0] if config.argv else config.kind)
+        return self.trials.get(agent, usual) if live else usual
 
 
 class Desk:
@@ -289,7 +297,7 @@ def test_explain_says_why_what_it_cost_and_what_would_change_it(desk):
     lines = desk.run("explain", "acme/shop#12").stdout.splitlines()
     assert lines[0].startswith("acme/shop#7 waits: cooldown until ")
     assert "re-dispatch after 30 min" in lines[0]
-    assert "1 of 3 attempts used, 1 of 5 rounds, $0.42 spent." in lines[0]
+    assert "1 of 3 attempts used, 1 of 5 rounds, $0.42 of $5.00." in lines[0]
     assert lines[1] == 'To start it now: dispatcher retry acme/shop#7, or comment "@<the bot> retry".'
 
 

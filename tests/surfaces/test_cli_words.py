@@ -54,7 +54,7 @@ def test_a_cooldown(utc, journal, tmp_path):
     text, cure = explained(a_task(hold=hold, attempts=1, rounds=1, cost_usd=0.42), journal, tmp_path)
     assert text == (
         "acme/shop#7 waits: cooldown until 14:32 (last run 14:02, re-dispatch after 30 min). "
-        "1 of 3 attempts used, 1 of 5 rounds, $0.42 spent."
+        "1 of 3 attempts used, 1 of 5 rounds, $0.42 of $5.00."
     )
     assert cure == 'To start it now: dispatcher retry acme/shop#7, or comment "@bot retry".'
 

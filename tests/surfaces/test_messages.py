@@ -55,7 +55,7 @@ def test_the_status_of_a_rework_says_who_works_and_what_was_used():
         | Attempts used | 1 of 3 |
         | Branch | `bot/7-sum` |
         | Pull request | #12 |
-        | Spent | $0.42 |
+        | Used | $0.42 of $5.00 |
 
         **Next:** I check the new commits, then a fresh reviewer reads them.
     """)
@@ -116,7 +116,7 @@ def test_a_question_is_quoted_and_says_how_to_answer():
         - Answer in a comment that mentions `@bot`: a fresh agent goes on with your answer.
         - Comment `@bot stop` to let it go.
 
-        <sub>So far: 1 of 5 rounds, $0.50.</sub>
+        <sub>So far: 1 of 5 rounds, $0.50 of $5.00.</sub>
     """)
 
 

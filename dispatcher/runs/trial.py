@@ -1,0 +1,132 @@
+"""Trying an agent out without a task: its program, its login, and on request one question to its model, as a real run."""
+
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from dispatcher.core.faults import Fault, FaultKind
+from dispatcher.core.model import Role
+from dispatcher.core.rules import AgentConfig
+from dispatcher.ports import AgentTrial
+from dispatcher.runs.agents.kind import AgentKind
+from dispatcher.runs.agents.registry import kind_named
+from dispatcher.runs.folder import RunFolder, load_tail, write_text
+from dispatcher.runs.launch import IGNORED, Launch, RunSettings, launch
+from dispatcher.runs.plan import Plan, save_plan
+from dispatcher.runs.reaping import kill_leftovers
+from dispatcher.runs.reports import report_of
+
+PROMPT: Final = (
+    "This is a trial of the set-up. Answer with the one word: ready. Use no tools and change nothing.\n"
+)
+_CREDENTIAL: Final = re.compile(r"KEY|TOKEN|OAUTH|CONFIG|_HOME$")
+_VERSION_S: Final = 20
+_LIVE_S: Final = 120
+_LOOK_S: Final = 0.2
+
+
+def look_at_agent(config: AgentConfig, host: Mapping[str, str]) -> AgentTrial:
+    """Where its program is, which version, and whether a login is handed on; nothing is asked of a model."""
+    kind = kind_named(config.kind)
+    program = config.argv[0] if config.argv else (kind.name if config.kind != "command" else "")
+    path = shutil.which(program, path=host.get("PATH")) or ""
+    return AgentTrial(
+        agent=config.name,
+        program=path,
+        wanted=program,
+        version=_version(path) if path and config.kind != "command" else "",
+        login_names=_credentials(kind),
+        has_login=_has_login(kind, config, host),
+    )
+
+
+def ask_agent(
+    config: AgentConfig,
+    settings: RunSettings,
+    host: Mapping[str, str],
+    wait: Callable[[float], None] = time.sleep,
+) -> AgentTrial:
+    """The same, and one question as a run of its own below `settings.root`. Raises RetryLater, BadConfig."""
+    seen = look_at_agent(config, host)
+    if not seen.program:
+        return seen
+    folder = RunFolder(settings.root / f"trial-{secrets.token_hex(4)}")
+    plan = _prepare(folder, config)
+    try:
+        launch(Launch(folder, plan, config, _LIVE_S, _LIVE_S), settings, host)
+        report = report_of(folder, plan.run_id)
+        while report.state == "running":
+            wait(_LOOK_S)
+            report = report_of(folder, plan.run_id)
+        said = kind_named(config.kind).tell({}).find_final_text(load_tail(folder.log, 100_000)).strip()
+        fault = report.fault or _fault_without_answer(report.ended_because, said, report.detail)
+        return replace(seen, answer=said, fault=fault, usage=report.usage)
+    finally:
+        kill_leftovers(folder, plan.mark)
+        shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _fault_without_answer(because: str, said: str, detail: str) -> Fault | None:
+    if because != "exited":
+        return Fault(FaultKind.SETTINGS, f"no answer: {because} {detail}".strip())
+    return None if said else Fault(FaultKind.SETTINGS, "it ended without an answer")
+
+
+def _prepare(folder: RunFolder, config: AgentConfig) -> Plan:
+    folder.make()
+    folder.checkout.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "--quiet", str(folder.checkout)], check=True, timeout=_VERSION_S)
+    write_text(folder.prompt, PROMPT)
+    write_text(folder.ignore, IGNORED)
+    plan = Plan(
+        run_id=folder.path.name,
+        role=Role.RESPONDER,
+        agent=config.name,
+        kind=config.kind,
+        head="",
+        mark=secrets.token_hex(16),
+        prompt_digest="",
+        outcome_bytes=1_000_000,
+        log_bytes=1_000_000,
+    )
+    save_plan(folder, plan)
+    return plan
+
+
+def _version(path: str) -> str:
+    try:
+        answer = subprocess.run(
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd=Path("/"),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return next(iter((answer.stdout or answer.stderr).strip().splitlines()), "")
+
+
+def _credentials(kind: AgentKind) -> tuple[str, ...]:
+    """The variables in which a login can be handed on: keys, tokens, and folders that hold one."""
+    return tuple(name for name in kind.pass_env if _CREDENTIAL.search(name))
+
+
+def _has_login(kind: AgentKind, config: AgentConfig, host: Mapping[str, str]) -> bool | None:
+    """Whether one of them is there; None where nobody can know."""
+    names = _credentials(kind)
+    if not names:
+        return None
+    passed = {name for name in (*names, *config.pass_env) if host.get(name)} | {
+        name for name, _ in config.env
+    }
+    return bool(passed)
