@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from dispatcher.core.faults import FaultKind  # noqa: E402 - the clone is no installed package
 from dispatcher.core.model import Stage  # noqa: E402 - the clone is no installed package
 from dispatcher.core.rules import Limits  # noqa: E402
 from tests.agents.lab import INSTALLED, PROGRAMS, Lab, Program, lab  # noqa: E402
@@ -24,7 +26,9 @@ from tests.support.model import Script  # noqa: E402
 from tests.support.model_scripts import good_colleague, mumbler, runaway  # noqa: E402
 from tests.support.model_server import ModelServer, Trouble, model_server  # noqa: E402
 
-ONE_TRY = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=20, reviewer_s=20)
+WORKING = Limits(redispatch_cooldown_s=60)
+FAULTY = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=100, silence_s=60)
+LOOPING = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=40)
 INSTALL_S = 600
 _NEW_USERS, _NEW_NETWORK = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of <sched.h>
 _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP of <net/if.h>
@@ -32,52 +36,82 @@ _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP of <net/if.h>
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way in which the model's server behaves, and what the dispatcher must make of it."""
+    """One way in which the model or its server behaves, and what the dispatcher must make of it: `ends` waits for it, `judge` says what is wrong."""
 
     name: str
     script: Script
     trouble: Trouble
     limits: Limits
-    is_right: Callable[[Lab, int, str], bool]
+    ends: Callable[[Lab, int], object]
+    judge: Callable[[Lab, int, ModelServer], str]
+    denies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What came of one kind in one scenario."""
+    """What came of one kind in one scenario; `wrong` is "" when it is what it must be."""
 
     kind: str
     scenario: str
-    verdict: str
+    wrong: str
+    told: str
     recorded: int
     served: int
     leftovers: int
+    seconds: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether everything is as it must be."""
+        return not self.wrong and not self.leftovers
 
 
-def _names(*words: str) -> Callable[[Lab, int, str], bool]:
-    def is_right(office: Lab, number: int, kind: str) -> bool:
-        told = office.explained(number)
-        return office.stage(number) is Stage.BLOCKED and any(f"{kind}: {word}" in told for word in words)
+def _must_fault(*kinds: FaultKind) -> Callable[[Lab, int, ModelServer], str]:
+    """A fault of the set-up: recognised, named by `explain`, and the task keeps its attempt."""
 
-    return is_right
+    def judge(office: Lab, number: int, _model: ModelServer) -> str:
+        fault = office.reports()[0].fault
+        if fault is None or fault.kind not in kinds:
+            return f"{fault} is none of {', '.join(kinds)}"
+        if fault.text[:60] not in office.explained(number):
+            return "explain does not name it"
+        return "it cost an attempt" if office.task(number).attempts else ""
 
-
-def _is_blocked(office: Lab, number: int, _kind: str) -> bool:
-    return office.stage(number) is Stage.BLOCKED
-
-
-def _is_ready(office: Lab, number: int, _kind: str) -> bool:
-    return office.stage(number) is Stage.MERGE_READY and len(office.run_ids()) == 4
+    return judge
 
 
-NO_TROUBLE = Trouble.NONE
+def _must_end(*ends: str) -> Callable[[Lab, int, ModelServer], str]:
+    def judge(office: Lab, _number: int, _model: ModelServer) -> str:
+        ended = office.reports()[0].ended_because
+        return "" if ended in ends else f"it ended as {ended}"
+
+    return judge
+
+
+def _must_be_ready(office: Lab, number: int, model: ModelServer) -> str:
+    if office.stage(number) is not Stage.MERGE_READY or len(office.run_ids()) != 4:
+        return f"{office.stage(number)} after {len(office.run_ids())} runs"
+    recorded = sum(report.tokens or 0 for report in office.reports())
+    return "" if recorded == model.total.total else "the tokens are not those that were served"
+
+
+def _must_be_repaired(office: Lab, number: int, _model: ModelServer) -> str:
+    why, runs = office.task(number).blocked_why, len(office.run_ids())
+    return "" if why.startswith("malformed") and runs == 2 else f"blocked: {why!r} after {runs} runs"
+
+
+NONE = Trouble.NONE
 SCENARIOS = (
-    Scenario("merge-ready", good_colleague, NO_TROUBLE, Limits(redispatch_cooldown_s=60), _is_ready),
-    Scenario("401", good_colleague, Trouble.UNAUTHORIZED, ONE_TRY, _names("401")),
-    Scenario("429", good_colleague, Trouble.RATE_LIMITED, ONE_TRY, _names("429")),
-    Scenario("500", good_colleague, Trouble.BROKEN, ONE_TRY, _names("")),
-    Scenario("hang", good_colleague, Trouble.HANGS, ONE_TRY, _is_blocked),
-    Scenario("endless", runaway, NO_TROUBLE, ONE_TRY, _is_blocked),
-    Scenario("malformed", mumbler, NO_TROUBLE, ONE_TRY, _is_blocked),
+    Scenario("merge-ready", good_colleague, NONE, WORKING, Lab.finishes, _must_be_ready),
+    Scenario("401", good_colleague, Trouble.UNAUTHORIZED, FAULTY, Lab.fails, _must_fault(FaultKind.LOGIN)),
+    Scenario(
+        "429", good_colleague, Trouble.RATE_LIMITED, FAULTY, Lab.fails, _must_fault(FaultKind.RATE_LIMIT)
+    ),
+    Scenario("500", good_colleague, Trouble.BROKEN, FAULTY, Lab.fails, _must_fault(FaultKind.OVERLOAD)),
+    Scenario("denied", good_colleague, NONE, FAULTY, Lab.fails, _must_fault(FaultKind.SETTINGS), denies=True),
+    Scenario("hang", good_colleague, Trouble.HANGS, FAULTY, Lab.fails, _must_end("stalled", "timed-out")),
+    Scenario("endless", runaway, NONE, LOOPING, Lab.fails, _must_end("timed-out")),
+    Scenario("malformed", mumbler, NONE, FAULTY, Lab.finishes, _must_be_repaired),
 )
 
 
@@ -88,17 +122,26 @@ def main() -> int:
     missing = {one.kind: why for one in chosen if (why := "" if one.path.exists() else install(one))}
     alone = "loopback only" if leave_network() else "WITH the network: no namespace can be made here"
     print(f"network: {alone}; user id {os.getuid()}", flush=True)
-    print(f"{'kind':16}{'scenario':14}{'verdict':10}{'tokens recorded / served':28}leftovers", flush=True)
+    print(HEADER, flush=True)
     cells = []
     for program in chosen:
         if program.kind in missing:
             print(f"{program.kind:16}skipped: {missing[program.kind]}", flush=True)
             continue
         for scenario in SCENARIOS:
-            if not wish.scenario or scenario.name in wish.scenario:
-                cells.append(play(program, scenario))
-                print(render(cells[-1]), flush=True)
-    return int(any(cell.verdict != "ok" or cell.leftovers for cell in cells))
+            if wish.scenario and scenario.name not in wish.scenario:
+                continue
+            if scenario.denies and not program.can_deny:
+                print(
+                    f"{program.kind:16}{scenario.name:13}it has no permissions that could be denied",
+                    flush=True,
+                )
+                continue
+            cells.append(play(program, scenario))
+            print(render(cells[-1]), flush=True)
+    wrong = sum(not cell.is_right for cell in cells)
+    print(f"{len(cells) - wrong} of {len(cells)} as they must be", flush=True)
+    return int(wrong > 0)
 
 
 def _parse() -> argparse.Namespace:
@@ -147,33 +190,57 @@ def leave_network() -> bool:
 def play(program: Program, scenario: Scenario) -> Cell:
     """One kind in one scenario, in a folder of its own."""
     root = Path(tempfile.mkdtemp(prefix=f"test-agents-{program.kind}-"))
+    chosen = program.denied() if scenario.denies else program
     try:
         with (
             model_server(scenario.script, scenario.trouble) as model,
-            lab(root, program, model, scenario.limits) as office,
+            lab(root, chosen, model, scenario.limits) as office,
         ):
-            return _watch(office, model, program, scenario)
+            return _watch(office, model, chosen, scenario)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
 def _watch(office: Lab, model: ModelServer, program: Program, scenario: Scenario) -> Cell:
-    number = office.asks()
+    number, began_s = office.asks(), time.monotonic()
     try:
-        office.finishes(number)
-        verdict = "ok" if scenario.is_right(office, number, program.kind) else "WRONG"
+        scenario.ends(office, number)
+        wrong = scenario.judge(office, number, model)
     except AssertionError:
-        verdict = "NEVER ENDS"
-    if verdict != "ok":
+        wrong = "never ends"
+    if wrong:
         print(office.why_not_settled(), office.last_words(), file=sys.stderr)
-    recorded = sum(report.tokens or 0 for report in office.reports())
-    return Cell(program.kind, scenario.name, verdict, recorded, model.total.total, len(office.leftovers()))
+    reports = office.reports()
+    return Cell(
+        program.kind,
+        scenario.name,
+        wrong,
+        _told(office, number),
+        sum(report.tokens or 0 for report in reports),
+        model.total.total,
+        len(office.leftovers()),
+        time.monotonic() - began_s,
+    )
+
+
+def _told(office: Lab, number: int) -> str:
+    """What was made of it, in a word or two."""
+    first = next(iter(office.reports()), None)
+    if first is None or not office.has_task(number):
+        return "no run"
+    if first.fault and office.stage(number) is not Stage.MERGE_READY:
+        return f"fault: {first.fault.kind}"
+    return first.ended_because if office.stage(number) is Stage.QUEUED else str(office.stage(number))
+
+
+HEADER = f"{'kind':16}{'scenario':13}{'told':20}{'tokens: recorded / served':27}{'left':6}{'s':>5}  verdict"
 
 
 def render(cell: Cell) -> str:
     """One line of the table."""
     tokens = f"{cell.recorded} / {cell.served}"
-    return f"{cell.kind:16}{cell.scenario:14}{cell.verdict:10}{tokens:28}{cell.leftovers}"
+    verdict = "ok" if cell.is_right else f"WRONG: {cell.wrong or 'processes are left'}"
+    return f"{cell.kind:16}{cell.scenario:13}{cell.told:20}{tokens:27}{cell.leftovers:<6}{cell.seconds:5.0f}  {verdict}"
 
 
 if __name__ == "__main__":

@@ -36,6 +36,18 @@ class Program:
     env: Callable[[str], dict[str, str]]
     extra_args: Callable[[str], tuple[str, ...]] = lambda _url: ()
     model: str = ""
+    narrowing: Callable[[AgentConfig], AgentConfig] | None = None
+    """A configuration whose permissions are too narrow for the work; None where the program has none."""
+    is_narrow: bool = False
+
+    @property
+    def can_deny(self) -> bool:
+        """Whether its permissions can be too narrow."""
+        return self.narrowing is not None
+
+    def denied(self) -> "Program":
+        """The same program, configured too narrowly."""
+        return replace(self, is_narrow=True)
 
     @property
     def path(self) -> Path:
@@ -45,7 +57,7 @@ class Program:
     def config(self, url: str) -> AgentConfig:
         """The agent as a person would configure it, with the model's server at `url`."""
         env = tuple(sorted(self.env(url).items()))
-        return AgentConfig(
+        config = AgentConfig(
             self.kind,
             self.kind,
             (str(self.path),),
@@ -53,6 +65,15 @@ class Program:
             env=env,
             extra_args=self.extra_args(url),
         )
+        return self.narrowing(config) if self.narrowing and self.is_narrow else config
+
+
+def _with_arguments(*arguments: str) -> Callable[[AgentConfig], AgentConfig]:
+    return lambda config: replace(config, extra_args=(*config.extra_args, *arguments))
+
+
+def _with_variable(name: str, value: str) -> Callable[[AgentConfig], AgentConfig]:
+    return lambda config: replace(config, env=(*config.env, (name, value)))
 
 
 def _codex_provider(url: str) -> tuple[str, ...]:
@@ -86,6 +107,7 @@ PROGRAMS = {
                 "ANTHROPIC_API_KEY": "stand-in",
                 "CLAUDE_CODE_MAX_RETRIES": "1",
             },
+            narrowing=_with_arguments("--permission-mode", "default"),
         ),
         Program(
             "codex",
@@ -94,6 +116,7 @@ PROGRAMS = {
             "node_modules/.bin/codex",
             lambda _url: {"OPENAI_API_KEY": "stand-in"},
             _codex_provider,
+            narrowing=_with_arguments("--sandbox", "read-only"),
         ),
         Program(
             "opencode",
@@ -105,6 +128,7 @@ PROGRAMS = {
                 "OPENCODE_DISABLE_MODELS_FETCH": "1",
             },
             model="standin/standin",
+            narrowing=_with_variable("OPENCODE_PERMISSION", '{"bash": "deny"}'),
         ),
         Program(
             "copilot",
@@ -117,6 +141,7 @@ PROGRAMS = {
                 "COPILOT_OFFLINE": "true",
             },
             model="standin",
+            narrowing=_with_arguments("--deny-tool=shell"),
         ),
         Program(
             "gemini",
@@ -125,6 +150,7 @@ PROGRAMS = {
             "node_modules/.bin/gemini",
             lambda url: {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "stand-in"},
             model="gemini-2.5-pro",
+            narrowing=_with_arguments("--approval-mode", "default"),
         ),
         Program(
             "aider",
@@ -181,6 +207,19 @@ class Lab(Office):
         mine = {Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.DROPPED}
         self.works_until(lambda: self.has_task(number) and self.stage(number) in mine and not self.is_busy())
         return self.stage(number)
+
+    def fails(self, number: int) -> str:
+        """Wait until a run ended without an outcome; returns what `explain` says then."""
+        self.works_until(
+            lambda: (
+                self.run_ids()
+                and self.reports()[0].state == "ended"
+                and self.has_task(number)
+                and self.task(number).run is None
+                and not self.is_busy()
+            )
+        )
+        return self.explained(number)
 
     def reports(self) -> list[RunReport]:
         """What became of every run, in order."""
