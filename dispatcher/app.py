@@ -103,7 +103,8 @@ def try_agent(settings: Settings, agent: str, *, live: bool) -> AgentTrial:
         return look_at_agent(config, os.environ)
     make_state_dir(settings.state_dir)
     identity = GitIdentity("dispatcher", "dispatcher@localhost")
-    return ask_agent(config, RunSettings(settings.state_dir / "trials", identity), os.environ)
+    users = [repo for repo in settings.repos if any(agent in names for _, names in repo.agents)]
+    return ask_agent(config, users[0], RunSettings(settings.state_dir / "trials", identity), os.environ)
 
 
 @dataclass(slots=True)

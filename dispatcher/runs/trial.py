@@ -7,18 +7,20 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from dispatcher.core.faults import Fault, FaultKind
-from dispatcher.core.model import Role
-from dispatcher.core.rules import AgentConfig
-from dispatcher.ports import AgentTrial
+from dispatcher.core.model import LiveRun, Role
+from dispatcher.core.outcomes import schema_for
+from dispatcher.core.rules import AgentConfig, RepoRules
+from dispatcher.ports import AgentTrial, RunOrder
 from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.registry import kind_named
-from dispatcher.runs.folder import RunFolder, load_tail, write_text
+from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
 from dispatcher.runs.launch import IGNORED, Launch, RunSettings, launch
-from dispatcher.runs.plan import Plan, save_plan
+from dispatcher.runs.plan import Plan, make_plan, save_plan
 from dispatcher.runs.reaping import kill_leftovers
 from dispatcher.runs.reports import report_of
 
@@ -48,18 +50,25 @@ def look_at_agent(config: AgentConfig, host: Mapping[str, str]) -> AgentTrial:
 
 def ask_agent(
     config: AgentConfig,
+    rules: RepoRules,
     settings: RunSettings,
     host: Mapping[str, str],
+    *,
     wait: Callable[[float], None] = time.sleep,
 ) -> AgentTrial:
-    """The same, and one question as a run of its own below `settings.root`. Raises RetryLater, BadConfig."""
+    """The same, and one question as a run of its own below `settings.root`, behind the same doors as the repository's runs.
+
+    Raises RetryLater, BadConfig.
+    """
     seen = look_at_agent(config, host)
     if not seen.program:
         return seen
     folder = RunFolder(settings.root / f"trial-{secrets.token_hex(4)}")
-    plan = _prepare(folder, config)
+    run = LiveRun(folder.path.name, Role.RESPONDER, config.name, "", datetime.now(UTC))
+    order = RunOrder(run, rules.full_name, rules, Role.RESPONDER, {}, _LIVE_S, _LIVE_S)
+    plan = _prepare(folder, order, config)
     try:
-        launch(Launch(folder, plan, config, _LIVE_S, _LIVE_S), settings, host)
+        launch(Launch(folder, plan, config, order), settings, host)
         report = report_of(folder, plan.run_id)
         while report.state == "running":
             wait(_LOOK_S)
@@ -78,23 +87,15 @@ def _fault_without_answer(because: str, said: str, detail: str) -> Fault | None:
     return None if said else Fault(FaultKind.SETTINGS, "it ended without an answer")
 
 
-def _prepare(folder: RunFolder, config: AgentConfig) -> Plan:
+def _prepare(folder: RunFolder, order: RunOrder, config: AgentConfig) -> Plan:
     folder.make()
     folder.checkout.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "init", "--quiet", str(folder.checkout)], check=True, timeout=_VERSION_S)
     write_text(folder.prompt, PROMPT)
+    write_json(folder.context, {"role": Role.RESPONDER.value})
+    write_json(folder.schema, schema_for(Role.RESPONDER))
     write_text(folder.ignore, IGNORED)
-    plan = Plan(
-        run_id=folder.path.name,
-        role=Role.RESPONDER,
-        agent=config.name,
-        kind=config.kind,
-        head="",
-        mark=secrets.token_hex(16),
-        prompt_digest="",
-        outcome_bytes=1_000_000,
-        log_bytes=1_000_000,
-    )
+    plan = make_plan(order, config.kind, "")
     save_plan(folder, plan)
     return plan
 
