@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
+from dispatcher.runs.sandbox.border import Border
 from dispatcher.runs.stored import StoredFolders
 from dispatcher.runs.trial import ask_agent, look_at_agent
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
@@ -265,7 +267,7 @@ def _labels(desk: Desk, repo: str) -> LabelNames:
 def _runs(settings: Settings, host: Mapping[str, str], token: Secret) -> ProcessRuns:
     identity = GitIdentity("dispatcher", "dispatcher@localhost")
     return ProcessRuns(
-        RunSettings(settings.runs_dir, identity),
+        RunSettings(settings.runs_dir, identity, private=_private(settings)),
         settings.agents,
         PromptBook(_prompts(settings)),
         host=host,
@@ -282,6 +284,12 @@ def _prompts(settings: Settings) -> PromptFiles:
     return PromptFiles(settings.prompts_dir, own_rules if own_rules.is_file() else shipped.workflow)
 
 
+def _private(settings: Settings) -> tuple[Path, ...]:
+    """What of ours no agent and no check may see."""
+    token_file = settings.token.token_file
+    return (settings.state_dir, settings.config_file, *((token_file,) if token_file else ()))
+
+
 def _workspaces(settings: Settings, token: Secret) -> GitWorkspaces:
     return GitWorkspaces(
         settings.git_dir,
@@ -289,6 +297,7 @@ def _workspaces(settings: Settings, token: Secret) -> GitWorkspaces:
             identity=Identity("dispatcher", "dispatcher@localhost"),
             token=token.reveal,
             secrets=lambda: (token.reveal(),),
+            confinement=Border(_private(settings)),
         ),
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from dispatcher.core.errors import ProgramAbsent, RetryLater
+from dispatcher.core.rules import RepoRules
 from dispatcher.workspace import watcher
 from dispatcher.workspace.check_output import Tail, fingerprint
 from dispatcher.workspace.redact import redact
@@ -32,7 +33,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """One check to run. `home` is an empty private folder, `readable` what the checkout borrows from."""
+    """One check to run. `home` is an empty private folder, `readable` what the checkout borrows from; without `rules` no sandbox."""
 
     argv: tuple[str, ...]
     checkout: Path
@@ -40,6 +41,7 @@ class CheckRun:
     limit_s: float
     readable: tuple[Path, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    rules: RepoRules | None = None
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ class CheckRunner:
 
     def _start(self, order: CheckRun, report: int, lifeline: int) -> subprocess.Popen[bytes]:
         reach = Reach(readable=order.readable, writable=(order.checkout, order.home))
-        command = self.confinement.wrap(order.argv, reach)
+        command = self.confinement.enclose(order.argv, reach, order.rules) if order.rules else order.argv
         program = (sys.executable, "-I", "-S", str(Path(watcher.__file__)), f"{order.limit_s:g}", str(report))
         return subprocess.Popen(
             (*program, *command),

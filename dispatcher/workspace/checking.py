@@ -51,7 +51,7 @@ class CommitCheck:
             limit_s = repo.rules.limits.check_s
             env = self.surroundings.check_env
             return self.runner.run(
-                CheckRun(check.argv, checkout, home, limit_s, (store.mirror_objects,), env)
+                CheckRun(check.argv, checkout, home, limit_s, (store.mirror_objects,), env, repo.rules)
             )
 
     def must_be_possible(self, repo: Repo) -> None:

@@ -53,16 +53,19 @@ def spawn(argv: Sequence[str], folder: Path, env: Mapping[str, str], call: Call)
     with TemporaryFile() as given, TemporaryFile() as complaints:
         given.write(call.stdin)
         given.seek(0)
-        with subprocess.Popen(
-            argv,
-            cwd=folder,
-            env=dict(env),
-            stdin=given,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            start_new_session=True,
-            pass_fds=call.keep_open,
-        ) as process:
+        with (
+            subprocess.Popen(
+                argv,
+                cwd=folder,
+                env=dict(env),
+                umask=0o022,  # a sandbox may read our objects as another user; the state folder keeps everybody else out
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                start_new_session=True,
+                pass_fds=call.keep_open,
+            ) as process
+        ):
             alarm = threading.Timer(call.timeout_s, _end_late, (process.pid, late))
             alarm.start()
             assert process.stdout is not None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dispatcher.core.rules import RepoRules
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -15,13 +17,14 @@ class Reach:
 
 
 class Confinement(Protocol):
-    """Turns a command line into one that runs in a sandbox.
-
-    The last words of the result must be `argv` itself: git appends one more argument to it.
-    """
+    """Turns a command line into one that runs in a sandbox. The last words of the result are `argv` itself."""
 
     def wrap(self, argv: Sequence[str], reach: Reach) -> Sequence[str]:
-        """The command line to run instead; `reach` is all that it may see."""
+        """A program of ours that reads what an agent wrote; git appends one more argument to it."""
+        ...
+
+    def enclose(self, argv: Sequence[str], reach: Reach, rules: RepoRules) -> Sequence[str]:
+        """A repository's check, which runs what an agent wrote; `reach.writable` begins with its folder and its HOME."""
         ...
 
 
@@ -29,5 +32,9 @@ class Unconfined:
     """No sandbox: the command runs as it is, with a scrubbed environment."""
 
     def wrap(self, argv: Sequence[str], reach: Reach) -> Sequence[str]:  # noqa: ARG002  # the protocol's shape
+        """The command line, unchanged."""
+        return argv
+
+    def enclose(self, argv: Sequence[str], reach: Reach, rules: RepoRules) -> Sequence[str]:  # noqa: ARG002  # the protocol's shape
         """The command line, unchanged."""
         return argv

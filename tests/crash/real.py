@@ -76,7 +76,7 @@ class Served(Office):
             f'[forge]\nbase_url = "{self.box.url}"\nwrite_pause_s = 0\nuse_gh = false\n'
             f'[paths]\nstate_dir = "{self.root / self.state}"\n'
             f"[caps]\nbatch_pause_s = 0\nlive_runs = {self.live_runs}\nruns_per_hour = 1000\n"
-            '[agents]\nworker = "scripted"\nreviewer = "scripted"\nresponder = "scripted"\n'
+            '[sandbox]\nkind = "none"\n[agents]\nworker = "scripted"\nreviewer = "scripted"\nresponder = "scripted"\n'
             f"[agent.scripted]\nargv = {json.dumps(argv)}\n"
             f'[repo.shop]\nrepo = "{SHOP}"\nlive_runs = {self.live_runs}\ncheck = {json.dumps(CHECK)}\n'
         )

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from dispatcher import app
 from dispatcher.config.settings import Settings
 from dispatcher.core.model import ItemKey, Stage, Task
-from dispatcher.core.rules import AgentConfig, Caps, Limits, Price, RepoRules
+from dispatcher.core.rules import AgentConfig, Caps, Limits, Price, RepoRules, SandboxKind, SandboxRules
 from dispatcher.engine.loop import Engine
 from dispatcher.runs import proctree
 from dispatcher.runs.folder import RunFolder
@@ -145,7 +145,7 @@ class Office:
                 check=self.check,
                 agents=roles,
                 limits=self.limits,
-                **self.rules,
+                **{"sandbox": SandboxRules(SandboxKind.NONE)} | self.rules,
             )
             for name in self.repos
         )
@@ -264,6 +264,7 @@ class Office:
             f'[forge]\nbase_url = "{settings.base_url}"\nwrite_pause_s = 0\nuse_gh = false',
             f'[paths]\nstate_dir = "{settings.state_dir}"',
             "[caps]\nbatch_pause_s = 0",
+            '[sandbox]\nkind = "none"',
             "\n".join(["[labels]", *labels]),
             "\n".join(
                 ["[agents]", *(f'{role} = "scripted"' for role in ("worker", "reviewer", "responder"))]

@@ -65,8 +65,19 @@ def compose_bwrap(machine: Machine, view: View, program: Program) -> tuple[str, 
 def compose_reader(machine: Machine, view: View, argv: Sequence[str]) -> tuple[str, ...]:
     """The command line that starts a program of ours on files that an agent wrote: without /proc, without an init."""
     caps = ("--cap-add", "CAP_DAC_READ_SEARCH") if machine.is_root else _NO_MORE_USERS
-    words = (str(machine.bwrap), *_OWN_NAMESPACES, "--unshare-net", *caps, *_system(), "--dev", "/dev")
-    return (*words, *_mounts(view), "--remount-ro", "/", "--chdir", str(view.folder), "--", *argv)
+    network = () if view.network is NetworkAccess.ON else ("--unshare-net",)
+    words = (str(machine.bwrap), *_OWN_NAMESPACES, *network, *caps, *_system(), "--dev", "/dev")
+    return (
+        *words,
+        *_temporary(view),
+        *_mounts(view),
+        "--remount-ro",
+        "/",
+        "--chdir",
+        str(view.folder),
+        "--",
+        *argv,
+    )
 
 
 def limits_of(bounds: Bounds) -> dict[str, int]:

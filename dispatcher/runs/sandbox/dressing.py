@@ -1,7 +1,7 @@
 """What the sandbox of one run shows, found out from its folder, its agent and this machine."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,23 +58,33 @@ def view_of_closing(folder: RunFolder, shared: tuple[Path, ...]) -> View:
 
 
 def readable_here(wearer: Wearer, too_much: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Programs and files of this machine that the agent needs; nothing that holds one of `too_much`, unless a person asked for it."""
-    asked = [Path(name).expanduser() for name in wearer.rules.readable]
-    found = [path for path in _found(wearer) if not any(is_within(secret, path) for secret in too_much)]
-    return without_nested(path for path in (*asked, *found) if path.exists())
-
-
-def _found(wearer: Wearer) -> Iterator[Path]:
-    search = wearer.variables.get("PATH", "")
-    yield from own_python()
-    yield from init_files()
-    yield from load_program_paths(wearer.argv[0], search)
-    yield from load_search_path(search)
-    for word in (*wearer.config.argv, *wearer.config.extra_args):
-        yield from _as_path(word)
+    """Programs and files of this machine that the agent needs, those that its settings name among them."""
+    words = [*wearer.config.argv, *wearer.config.extra_args]
     for name in wearer.named:
-        for entry in wearer.variables.get(name, "").split(os.pathsep):
-            yield from _as_path(entry)
+        words += wearer.variables.get(name, "").split(os.pathsep)
+    search = wearer.variables.get("PATH", "")
+    named = [path for word in words for path in _as_path(word)]
+    return readable_for(wearer.argv, search, wearer.rules.readable, too_much, named)
+
+
+def readable_for(
+    argv: tuple[str, ...],
+    search: str,
+    asked: Iterable[str],
+    too_much: tuple[Path, ...],
+    named: Iterable[Path] = (),
+) -> tuple[Path, ...]:
+    """What a program needs of this machine; nothing that holds one of `too_much`, unless a person `asked` for it."""
+    found = (
+        *own_python(),
+        *init_files(),
+        *load_program_paths(argv[0], search),
+        *load_search_path(search),
+        *named,
+    )
+    wanted = [Path(name).expanduser() for name in asked]
+    wanted += [path for path in found if not any(is_within(secret, path) for secret in too_much)]
+    return without_nested(path for path in wanted if path.exists())
 
 
 def _as_path(word: str) -> Iterator[Path]:

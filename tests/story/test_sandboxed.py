@@ -1,0 +1,32 @@
+"""The whole way with runs and checks in their sandboxes. Needs a bubblewrap that works here."""
+
+import sys
+
+import pytest
+
+from dispatcher.core.rules import NetworkAccess, SandboxKind, SandboxRules
+from dispatcher.runs.sandbox.trial import try_bwrap
+from tests.story.office import APPROVE, opened, rejects
+
+pytestmark = pytest.mark.skipif(try_bwrap().machine is None, reason=f"no sandbox here: {try_bwrap().why}")
+
+# Green only where the sandbox is: no other user's processes, no route, nothing of the state folder but this checkout.
+LOOKS_AROUND = """
+import os, pathlib, shop
+assert len([name for name in os.listdir("/proc") if name.isdigit()]) < 6
+assert len(pathlib.Path("/proc/net/dev").read_text().splitlines()) == 3
+state = pathlib.Path.cwd().parents[3]
+assert not (state / "journal.sqlite3").exists(), state
+pathlib.Path("made-by-the-check").touch()
+"""
+
+
+def test_from_label_to_merge_ready_with_a_rework_inside_sandboxes(tmp_path):
+    sandbox = SandboxRules(SandboxKind.BWRAP, NetworkAccess.OFF)
+    with opened(tmp_path, check=(sys.executable, "-c", LOOKS_AROUND), rules={"sandbox": sandbox}) as office:
+        office.reviewer(rejects("no test"), [APPROVE])
+        number = office.asks()
+        office.settle()
+        assert office.shown(office.pull(number)) == {"merge-ready", "@alice"}
+        assert office.roles() == ["worker", "reviewer", "worker", "reviewer"]
+        assert office.engine.desk.accidents == []
