@@ -224,7 +224,7 @@ def _dress(
     """What the order says otherwise when the run gets a sandbox: both command lines, inside of it."""
     machine, folder = user_for(machine, ready.order.rules.full_name), ready.folder
     folder.net.chmod(0o755)
-    for path in (folder.prompt, folder.context, folder.schema):
+    for path in filter(Path.exists, (folder.prompt, folder.context, folder.schema)):
         path.chmod(0o644)  # the folder above keeps everybody else out; the agent may be another user
     named = (
         *kind_named(ready.config.kind).pass_env,

@@ -33,9 +33,10 @@ def view_of_run(wearer: Wearer, private: tuple[Path, ...], home: Path) -> View:
     """Everything that the agent sees; `private` is the dispatcher's own and stays out of sight."""
     folder = wearer.folder
     given = (folder.prompt, folder.context, folder.schema, folder.net, *wearer.shared)
+    shown = tuple(path for path in given if path.exists())
     writable = (folder.checkout, folder.out, folder.home, folder.tmp)
     return View(
-        readable=(*given, *readable_here(wearer, (*private, home))),
+        readable=(*shown, *readable_here(wearer, (*private, home))),
         writable=writable,
         hidden=(*private, *private_paths(home)),
         owned=writable,
