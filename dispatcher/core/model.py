@@ -234,6 +234,7 @@ class Item:
     body_editor: Person | None = None
     body_edited_at: datetime | None = None
     title_editor: Person | None = None
+    title_edited_at: datetime | None = None
     comments: tuple[Comment, ...] = ()
     label_events: tuple[LabelEvent, ...] = ()
     assign_events: tuple[AssignEvent, ...] = ()

@@ -153,14 +153,16 @@ def observe(task: Task, snapshot: Snapshot, eyes: Eyes, now: datetime) -> tuple[
         return ()
     if ends := _ends(task, snapshot):
         return ends
-    return (
-        *_edits(task, snapshot.issue or front, eyes),
+    source = snapshot.issue or front
+    found = (
+        *_edits(task, source, eyes),
         *_contradiction(task, snapshot, eyes, now),
         *_stage_events(task, front, snapshot, eyes),
         *_reopenings(task, front, eyes),
         *pull_events(task, snapshot.pull, eyes, now),
         *_spoken(snapshot, eyes),
     )
+    return (*found, *_swapped(found, front, source, eyes))
 
 
 def stage_shown(snapshot: Snapshot, eyes: Eyes) -> Stage | None:
@@ -211,6 +213,8 @@ def people_to_judge(task: Task, snapshot: Snapshot, names: LabelNames) -> tuple[
         found += [event.actor for event in item.assign_events if event.actor]
         if task.body_digest:
             found += [editor for editor in editors_since(task.body_digest, item) if editor]
+        if task.stage not in TURN_STAGES:
+            found += [editor for editor, _ in _last_edits(item) if editor]
     if snapshot.pull:
         found += [review.author for review in snapshot.pull.reviews if review.state == "CHANGES_REQUESTED"]
         if snapshot.pull.review_requested_from:
@@ -441,6 +445,29 @@ def _edits(task: Task, source: Item, eyes: Eyes) -> tuple[e.Event, ...]:
     may = eyes.allowed | {eyes.bot.id}
     strangers = [editor for editor in editors if editor is None or editor.id not in may]
     return (e.BodyEditedByStranger(strangers[0]),) if strangers else ()
+
+
+def _swapped(found: tuple[e.Event, ...], front: Item, source: Item, eyes: Eyes) -> tuple[e.Event, ...]:
+    """The text was changed by a stranger after it was asked for and before this first look: nobody who may ask has read it.
+
+    Said after what asks, so that it stops what has just begun.
+    """
+    kinds = {type(one) for one in found}
+    label = _last_labelling(front, eyes) if e.Labelled in kinds else None
+    said = [heard.comment for heard in eyes.heard]
+    asked = [*([label.at] if label else []), *(one.edited_at or one.created_at for one in said)]
+    if not asked or e.BodyEditedByStranger in kinds:
+        return ()
+    may = eyes.allowed | {eyes.bot.id}
+    late = [editor for editor, edited_at in _last_edits(source) if edited_at >= max(asked)]
+    strangers = [editor for editor in late if editor is None or editor.id not in may]
+    return (e.BodyEditedByStranger(strangers[0]),) if strangers else ()
+
+
+def _last_edits(item: Item) -> tuple[tuple[Person | None, datetime], ...]:
+    """Who changed text and title last, and when; nothing for what nobody changed."""
+    edits = ((item.body_editor, item.body_edited_at), (item.title_editor, item.title_edited_at))
+    return tuple((editor, at) for editor, at in edits if at)
 
 
 def pull_events(task: Task, pull: Pull | None, eyes: Eyes, now: datetime) -> tuple[e.Event, ...]:

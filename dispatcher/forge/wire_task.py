@@ -32,6 +32,7 @@ class Place:
 def parse_item(node: Node, place: Place) -> Item:
     """An issue, or the issue side of a pull request, with its comments and events (newest hundred of each)."""
     editor, edited_at = node.child("editor"), node.moment_or_none("lastEditedAt")
+    renamed = _parse_last_renaming(node)
     dependencies = node.child("issueDependenciesSummary")
     return Item(
         key=ItemKey(place.repo_id, node.number("number")),
@@ -48,7 +49,8 @@ def parse_item(node: Node, place: Place) -> Item:
         blocked_by=dependencies.number("blockedBy", 0) if dependencies else 0,
         body_editor=parse_person(editor) if edited_at else None,
         body_edited_at=edited_at,
-        title_editor=_parse_title_editor(node),
+        title_editor=_actor(renamed) if renamed else None,
+        title_edited_at=renamed.moment("createdAt") if renamed else None,
         comments=tuple(parse_comment(comment) for comment in node.nodes("comments")),
         label_events=_parse_label_events(node),
         assign_events=_parse_assign_events(node),
@@ -97,10 +99,10 @@ def _parse_assign_events(node: Node) -> tuple[AssignEvent, ...]:
     )
 
 
-def _parse_title_editor(node: Node) -> Person | None:
-    """Who renamed the item last; None if nobody did."""
+def _parse_last_renaming(node: Node) -> Node | None:
+    """The event of the last change of the title; None if nobody changed it."""
     renamed = [e for e in node.nodes("timelineItems") if e.text("__typename") == "RenamedTitleEvent"]
-    return _actor(max(renamed, key=lambda event: event.moment("createdAt"))) if renamed else None
+    return max(renamed, key=lambda event: event.moment("createdAt"), default=None)
 
 
 def _parse_review_requests(node: Node) -> tuple[AssignEvent, ...]:

@@ -417,6 +417,37 @@ def test_the_label_put_back_accepts_the_edited_text():
     assert seen(after, shows(edited)) == ()
 
 
+ASKED_AT = NOW - timedelta(minutes=2)
+
+
+def asked_then(**edits: object):
+    """An issue that Anna labelled, with what became of its text."""
+    return shows(item(7, "bot", label_events=(labelled(ANNA, ASKED_AT),), **edits))
+
+
+@pytest.mark.parametrize("what", ["body", "title"])
+@pytest.mark.parametrize("editor", [MALLORY, None])
+def test_an_edit_by_a_stranger_after_the_asking_and_before_the_first_look_suspends(what, editor):
+    swapped = asked_then(**{f"{what}_editor": editor, f"{what}_edited_at": ASKED_AT + timedelta(minutes=1)})
+    assert seen(NEW, swapped) == (e.Labelled(ANNA), e.BodyEditedByStranger(editor))
+    assert look(NEW, swapped).stage is Stage.BLOCKED
+    assert (MALLORY in people_to_judge(NEW, swapped, NAMES)) is (editor is MALLORY)
+
+
+@pytest.mark.parametrize(("editor", "minutes"), [(MALLORY, -1), (ANNA, 1), (BOT, 1)])
+def test_an_edit_before_the_asking_or_by_somebody_who_may_ask_is_part_of_what_is_asked(editor, minutes):
+    edited = asked_then(body_editor=editor, body_edited_at=ASKED_AT + timedelta(minutes=minutes))
+    assert seen(NEW, edited) == (e.Labelled(ANNA),)
+
+
+def test_an_edit_by_a_stranger_after_a_mention_suspends_and_is_said_once():
+    swapped = shows(item(7, body="Changed", body_editor=MALLORY, body_edited_at=NOW + timedelta(seconds=5)))
+    eyes = replace(EYES, heard=(heard(HeardKind.MENTION),))
+    assert names(*seen(NEW, swapped, eyes)) == ["Mentioned", "BodyEditedByStranger"]
+    known = task_in(Stage.ASKED, pull=None, head="", body_digest=digest_of("Please."))
+    assert names(*seen(known, swapped, eyes)).count("BodyEditedByStranger") == 1
+
+
 # ---------------------------------------------------------------- the pull request
 
 
