@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,8 +87,16 @@ def remove_tree(folder: Path) -> None:
                 Path(path).chmod(0o700)
             retry(path)
 
-    shutil.rmtree(folder, onerror=open_up)
-    shutil.rmtree(folder, ignore_errors=True)  # what could only be listed after its permissions were mended
+    try:
+        shutil.rmtree(folder, onerror=open_up)
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # what could only be listed after its permissions were mended
+    except RecursionError:  # a tree deeper than Python follows: what a check runs is an agent's program
+        for command in (("chmod", "-R", "u+rwX"), ("rm", "-rf")):
+            subprocess.run(
+                (*command, "--", folder), stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
 
 
 def _config(identity: Identity) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 from dispatcher.workspace.refused import Refused
 from dispatcher.workspace.store import is_sha
 
+# git's own are objects/info/commit-graphs; a tree without end would be a walk without end.
+_LEVELS: Final = 6
 _LONGEST_REF_FILE: Final = 4_000_000
 _SYMBOLIC: Final = "ref: "
 
@@ -52,12 +54,14 @@ def _must_be_folder(path: Path) -> None:
         raise Tampered(f"the checkout's {path.name} is not the folder that we made")
 
 
-def _must_be_plain(folder: Path) -> None:
+def _must_be_plain(folder: Path, levels: int = _LEVELS) -> None:
     """Refuse links, sockets, devices anywhere below: each could stand for a file that is not the agent's."""
+    if not levels:
+        raise Tampered("the checkout's .git has folders among its objects that git does not make")
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                _must_be_plain(Path(entry.path))
+                _must_be_plain(Path(entry.path), levels - 1)
             elif not entry.is_file(follow_symlinks=False):
                 raise Tampered(f"the checkout's .git has a link or device among its objects: {entry.name}")
 
