@@ -7,11 +7,13 @@ It hands INT and TERM on to everything, collects orphans, and ends with the prog
 
 # ruff: noqa: PTH100, PTH112, PTH114, PTH120
 import ctypes
+import errno
 import importlib
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 
 TYPE_CHECKING = False
@@ -23,6 +25,21 @@ READY = b"ready\n"
 
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_KILL = 5
+_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _FILTER_MODE = 22, 38, 2
+_CLONE_NEWUSER, _CLONE3, _X32 = 0x10000000, 435, 0x40000000
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
+
+# The words of the kernel's packet filter: format, code, and what is always the same. The numbers are where seccomp_data has its parts.
+_LOAD = ("HBBI", 0x20, 0, 0)
+_IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT = ("HBBI", 0x15), ("HBBI", 0x35), ("HBBI", 0x45)
+_RETURN = ("HBBI", 0x06, 0, 0)
+_NUMBER_AT, _ARCH_AT, _FLAGS_AT = 0, 4, 16
+
+_CALLS = {
+    "x86_64": ((0xC000003E, 56, 272), (0x40000003, 120, 310)),
+    "aarch64": ((0xC00000B7, 220, 97), (0x40000028, 120, 337)),
+}
+"""By machine, for its own programs and its 32-bit ones: audit number, and the numbers of clone and unshare (Linux's syscall tables)."""
 
 
 def main(argv: list[str]) -> int:
@@ -42,11 +59,17 @@ def main(argv: list[str]) -> int:
 
 def hand_over(paths: list[str], user: int) -> None:
     """Give files and folders, with everything in them, to the user; links are never followed."""
-    for path in paths:
-        os.chown(path, user, user, follow_symlinks=False)
-        if os.path.isdir(path) and not os.path.islink(path):
-            with os.scandir(path) as entries:
-                hand_over([entry.path for entry in entries], user)
+    waiting = list(paths)  # an agent may have made a tree deeper than Python can follow
+    while waiting:
+        path = waiting.pop()
+        try:
+            os.chown(path, user, user, follow_symlinks=False)
+            if os.path.isdir(path) and not os.path.islink(path):
+                with os.scandir(path) as entries:
+                    waiting += [entry.path for entry in entries]
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
 
 
 def become(user: int) -> None:
@@ -65,12 +88,47 @@ def keep_only_kill() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
+def forbid_user_namespaces() -> None:
+    """A program without rights would have all of them in a user namespace of its own, and with them most of the kernel's mistakes.
+
+    A sandbox with a user namespace forbids that by itself (`--disable-userns`); one that was started by root needs this filter.
+    """
+    arches = _CALLS.get(os.uname().machine, ())
+    words = b"".join(_filter_of(*arch) for arch in arches) + struct.pack(*_RETURN, _ALLOW)
+    held = ctypes.create_string_buffer(words, len(words))
+    program = struct.pack("HxxxxxxP", len(words) // 8, ctypes.addressof(held))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if arches and libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, ctypes.create_string_buffer(program), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the filter that forbids user namespaces was refused")
+
+
+def _filter_of(arch: int, clone: int, unshare: int) -> bytes:
+    """The filter for the calls of one architecture; what it does not know goes on behind it."""
+    steps = (
+        (*_LOAD, _ARCH_AT),
+        (*_IF_EQUAL, 0, 10, arch),  # else to the end
+        (*_LOAD, _NUMBER_AT),
+        (*_IF_AT_LEAST, 7, 0, _X32),
+        (*_IF_EQUAL, 6, 0, _CLONE3),
+        (*_IF_EQUAL, 1, 0, unshare),
+        (*_IF_EQUAL, 0, 2, clone),
+        (*_LOAD, _FLAGS_AT),
+        (*_IF_ANY_BIT, 1, 0, _CLONE_NEWUSER),
+        (*_RETURN, _ALLOW),
+        (*_RETURN, _REFUSE | errno.EPERM),
+        (*_RETURN, _REFUSE | errno.ENOSYS),  # a C library then takes clone, whose flags can be read
+    )
+    return b"".join(struct.pack(*step) for step in steps)
+
+
 def _run(program: list[str], spec: "dict[str, Any]", words: int) -> None:
     trying = "sandbox"
     try:
         if spec["user"]:
             hand_over(spec["own"], spec["user"])
             become(spec["user"])
+            forbid_user_namespaces()
         _start_relays(spec["relays"])
         os.setsid()
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
