@@ -48,6 +48,9 @@ fmt: $(STAMP) ## let ruff mend what it can
 docs: $(STAMP) ## write the generated reference pages and the diagram in WORKFLOW.md
 	$(BIN)/python tools/write_docs.py
 
+attacks: $(STAMP) ## hostile agents and hostile texts against the real engine and sandbox: how many ran, got through, were skipped
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests/attacks
+
 bench: $(STAMP) ## the numbers, as counts and ratios
 	$(BIN)/python bench/run.py
 

@@ -307,9 +307,9 @@ class Office:
         """What the agent of a run was told."""
         return (self.root / self.state / "runs" / run / "prompt.md").read_text()
 
-    def settle(self, until: Callable[[], object] | None = None) -> None:
+    def settle(self, until: Callable[[], object] | None = None, patience_s: float = PATIENCE_S) -> None:
         """Tick until nothing is under way any more (or `until` holds); agents and checks are real, so this takes real time."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
             self.tick()
             if until() if until else not self.is_busy():
