@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
-from dispatcher.core.rules import HarvestLimits, LabelNames
+from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames
 from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.desk import Desk, EngineSettings
 from dispatcher.engine.house import House
@@ -240,6 +240,7 @@ def _desk(
             bot_login=lambda: desk.bot.login if desk.bot else "",
             labels_of=lambda repo: _labels(desk, repo),
             agents=lambda: desk.settings.agents,
+            allowed_in=lambda repo: _agent_text(desk, repo),
         ),
     )
     return desk
@@ -261,6 +262,12 @@ def _engine_settings(settings: Settings, instance: str) -> EngineSettings:
 def _labels(desk: Desk, repo: str) -> LabelNames:
     return next(
         (known.rules.labels for known in desk.repos.values() if known.full_name == repo), LabelNames()
+    )
+
+
+def _agent_text(desk: Desk, repo: str) -> AgentText:
+    return next(
+        (known.rules.agent_text for known in desk.repos.values() if known.full_name == repo), AgentText()
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from dispatcher.config.document import Document
 from dispatcher.config.places import choose_state_dir, resolve
@@ -12,6 +13,7 @@ from dispatcher.config.settings import Settings, TokenSource
 from dispatcher.config.shape import (
     AgentsTable,
     AgentTable,
+    AgentTextTable,
     FileShape,
     HarvestTable,
     HousekeepingTable,
@@ -27,6 +29,7 @@ from dispatcher.core.housekeeping import DAY_S, KeepRules
 from dispatcher.core.rules import (
     AGENT_KINDS,
     AgentConfig,
+    AgentText,
     CacheSharing,
     Caps,
     EventFormat,
@@ -120,6 +123,7 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         protected_paths=tuple(table.protected_paths),
         ci_paths=tuple(table.ci_paths),
         harvest=_build_harvest(overlay(shape.harvest, table.harvest)),
+        agent_text=_build_agent_text(overlay(shape.agent_text, table.agent_text), shape.forge.base_url),
         trigger_regex=table.trigger_regex,
         agents=tuple((role, tuple(names)) for role, names in _roles(roles)),
         labels=_build_labels(overlay(shape.labels, table.labels)),
@@ -227,6 +231,13 @@ def _build_sandbox(table: SandboxTable) -> SandboxRules:
 def _build_role_sandbox(table: SandboxTable, role: RoleName) -> RoleSandbox:
     kind, network = table.kind_by_role.get(role), table.network_by_role.get(role)
     return RoleSandbox(SandboxKind(kind) if kind else None, NetworkAccess(network) if network else None)
+
+
+def _build_agent_text(table: AgentTextTable, base_url: str) -> AgentText:
+    """The forge's own host is none outside."""
+    api = urlsplit(base_url).hostname or ""
+    own = "github.com" if api == "api.github.com" else api
+    return AgentText(table.mentions, table.references, (own, *table.links))
 
 
 def _build_labels(table: LabelsTable) -> LabelNames:

@@ -15,6 +15,7 @@ from dispatcher.core.rules import AGENT_KINDS, TOLD_FIELDS
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _REPO_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\[bot\])?|@[A-Za-z0-9_-]+/[A-Za-z0-9._-]+")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COLOUR = re.compile(r"[0-9a-fA-F]{6}")
 _SHELL_ONLY = set("|&;<>()$`*?[]{}~#\n")
@@ -142,6 +143,12 @@ def _host(text: str) -> str:
     return text
 
 
+def _link_host(text: str) -> str:
+    return (
+        text.lower() if text == "*" or _HOST.fullmatch(text) else refuse('a host such as example.com, or "*"')
+    )
+
+
 def _agent_names(names: list[str]) -> list[str]:
     return names or refuse("the name of at least one agent")
 
@@ -177,6 +184,7 @@ PathList = Annotated[list[PathText], OneOrMany]
 Logins = Annotated[list[Login], OneOrMany]
 Hosts = Annotated[list[Annotated[str, AfterValidator(_host)]], OneOrMany]
 Globs = Annotated[list[str], OneOrMany]
+LinkHosts = Annotated[list[Annotated[str, AfterValidator(_link_host)]], OneOrMany]
 AgentNames = Annotated[list[str], OneOrMany, AfterValidator(_agent_names)]
 AgentKind = Annotated[str, AfterValidator(_agent_kind), Field(json_schema_extra={"enum": ["", *AGENT_KINDS]})]
 ToldField = Annotated[str, AfterValidator(_told_field)]

@@ -34,8 +34,9 @@ is wrong at once. A running dispatcher takes a good edit over by itself; after a
 says so in `dispatcher status`.
 
 A lone `[repo]` table, `repo = "owner/name"` at the top, and `repo = "owner/name"` inside a table are short for `[repo.<id>]`
-with `owner` and `name`. `[repo.<id>.agents]`, `[repo.<id>.limits]`, `[repo.<id>.harvest]`, `[repo.<id>.labels]` and
-`[repo.<id>.sandbox]` have the keys of `[agents]`, `[limits]`, `[harvest]`, `[labels]` and `[sandbox]`; only the keys that are written there differ for that repository.
+with `owner` and `name`. `[repo.<id>.agents]`, `.limits]`, `.harvest]`, `.agent_text]`, `.labels]` and `.sandbox]` have the keys of
+`[agents]`, `[limits]`, `[harvest]`, `[agent_text]`, `[labels]` and `[sandbox]`; only the keys that are written there differ for
+that repository.
 """
 _EXAMPLE_HEAD = """\
 # The configuration of the dispatcher. Every key stands here with its default: write down only what differs.
@@ -43,7 +44,7 @@ _EXAMPLE_HEAD = """\
 """
 _EXAMPLE_TAIL = """\
 # What differs for this repository alone stands in tables of its own, with the keys of [agents], [limits],
-# [harvest], [labels], [sandbox]:
+# [harvest], [agent_text], [labels], [sandbox]:
 # [repo.shop.agents]
 # reviewer = ["codex", "claude"]
 # [repo.shop.limits]
@@ -111,6 +112,7 @@ def _shown_repos(loaded: Loaded) -> dict[str, object]:
                 "agents": overlay(shape.agents, table.agents),
                 "limits": overlay(shape.limits, table.limits),
                 "harvest": overlay(shape.harvest, table.harvest),
+                "agent_text": overlay(shape.agent_text, table.agent_text),
                 "labels": overlay(shape.labels, table.labels),
                 "sandbox": overlay(shape.sandbox, table.sandbox),
             }

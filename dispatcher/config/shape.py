@@ -20,6 +20,7 @@ from dispatcher.config.fields import (
     Globs,
     Hosts,
     Label,
+    LinkHosts,
     Logins,
     Owner,
     PathList,
@@ -34,10 +35,10 @@ from dispatcher.config.fields import (
     refuse,
 )
 from dispatcher.core.housekeeping import DAY_S, KeepRules
-from dispatcher.core.rules import AGENT_KINDS, CI_PATHS, Caps, HarvestLimits, LabelNames, Limits
+from dispatcher.core.rules import AGENT_KINDS, CI_PATHS, AgentText, Caps, HarvestLimits, LabelNames, Limits
 
 _LIMITS, _CAPS, _LABELS = Limits(), Caps(), LabelNames()
-_KEEP, _HARVEST = KeepRules(), HarvestLimits()
+_KEEP, _HARVEST, _TEXT = KeepRules(), HarvestLimits(), AgentText()
 _COLOURS = dict(_LABELS.colours)
 RoleName = Literal["worker", "reviewer", "responder"]
 
@@ -223,6 +224,20 @@ class SandboxTable(Table):
     )
 
 
+class AgentTextTable(Table):
+    """What an agent's words may do on the forge, in titles, descriptions, reviews, comments and commit messages."""
+
+    mentions: bool = Field(_TEXT.mentions, description="Whether `@name` calls people.")
+    references: bool = Field(
+        _TEXT.references,
+        description="Whether `#7` links to an issue. Words that would close it never work.",
+    )
+    links: LinkHosts = Field(
+        list(_TEXT.links),
+        description='Hosts to which links and images stay live, beside the forge itself; "*" means all of them.',
+    )
+
+
 class HousekeepingTable(Table):
     """How long things stay on this disk. What is live or waits for a person stays; unpublished work is kept as a bundle."""
 
@@ -386,6 +401,7 @@ class RepoTable(Table):
     agents: AgentsTable = Field(AgentsTable(), description="Agents of this repository.")
     limits: LimitsTable = Field(LimitsTable(), description="Limits of this repository.")
     harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add here.")
+    agent_text: AgentTextTable = Field(AgentTextTable(), description="What an agent's words may do here.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels of this repository.")
     sandbox: SandboxTable = Field(SandboxTable(), description="The sandbox of this repository.")
 
@@ -406,6 +422,7 @@ class FileShape(Table):
     caps: CapsTable = Field(CapsTable(), description="Caps over all repositories.")
     limits: LimitsTable = Field(LimitsTable(), description="Limits of every task.")
     harvest: HarvestTable = Field(HarvestTable(), description="How much one run may add.")
+    agent_text: AgentTextTable = Field(AgentTextTable(), description="What an agent's words may do.")
     housekeeping: HousekeepingTable = Field(HousekeepingTable(), description="Housekeeping.")
     labels: LabelsTable = Field(LabelsTable(), description="Labels.")
     sandbox: SandboxTable = Field(SandboxTable(), description="The sandbox.")

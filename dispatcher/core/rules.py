@@ -71,6 +71,15 @@ class HarvestLimits:
     pack_bytes: int = 200_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class AgentText:
+    """What an agent's words may do on the forge. `links` are hosts to which links and images stay live ("*": all)."""
+
+    mentions: bool = False
+    references: bool = False
+    links: tuple[str, ...] = ()
+
+
 CI_PATHS = (
     ".github/**",
     ".gitlab/**",
@@ -250,6 +259,7 @@ class RepoRules:
     protected_paths: tuple[str, ...] = (".github/workflows/**",)
     ci_paths: tuple[str, ...] = CI_PATHS
     harvest: HarvestLimits = field(default_factory=HarvestLimits)
+    agent_text: AgentText = field(default_factory=AgentText)
     trigger_regex: str = ""
     agents: tuple[tuple[str, tuple[str, ...]], ...] = ()
     labels: LabelNames = field(default_factory=LabelNames)

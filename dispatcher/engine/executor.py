@@ -8,7 +8,6 @@ from typing import assert_never
 
 from dispatcher.core.causes import BlockCause
 from dispatcher.core.claims import rival, why_claim_fails
-from dispatcher.core.defuse import defuse
 from dispatcher.core.effects import (
     CheckHead,
     Claim,
@@ -345,9 +344,11 @@ class Executor:
     def _post_review(self, effect: PostReview, task: Task) -> Sequence[Event]:
         apart = tuple(finding for finding in effect.findings if finding.line is None or not finding.path)
         inline = tuple(
-            replace(finding, text=defuse(finding.text)) for finding in effect.findings if finding not in apart
+            replace(finding, text=self._desk.words.remark(task, finding))
+            for finding in effect.findings
+            if finding not in apart
         )
-        body = self._desk.words.review(approved=effect.approved, summary=effect.summary, findings=apart)
+        body = self._desk.words.review(task, approved=effect.approved, summary=effect.summary, findings=apart)
         order = ReviewOrder(task.front, task.repo, effect.head, body, inline, effect.key)
         self._remember(task, self._desk.forge.post_review(order))
         return ()

@@ -304,5 +304,9 @@ def _words_of(finding: Finding) -> str:
 
 def _body_with(body: str, findings: tuple[Finding, ...]) -> str:
     """The review's text, with the findings whose line is not in the diff below it."""
-    rows = [f"- `{finding.path}:{finding.line}` {_words_of(finding)}" for finding in findings]
+    # A path that an agent made up must not end the code in which it stands.
+    rows = [
+        f"- `{finding.path.replace('`', chr(39))}:{finding.line}` {_words_of(finding)}"
+        for finding in findings
+    ]
     return "\n".join([body, "", *rows]) if rows else body

@@ -30,8 +30,12 @@ class Words(Protocol):
         """The pull request's description."""
         ...
 
-    def review(self, *, approved: bool, summary: str, findings: Sequence[Finding]) -> str:
+    def review(self, task: Task, *, approved: bool, summary: str, findings: Sequence[Finding]) -> str:
         """The body of a review; `findings` are those without a line."""
+        ...
+
+    def remark(self, task: Task, finding: Finding) -> str:
+        """The text of one finding on a line."""
         ...
 
     def kept(self, branch: str, why: str) -> str:

@@ -13,7 +13,7 @@ from dispatcher.core.intake import TEXT_LIMIT, clean_text, cut_text
 from dispatcher.core.model import Finding, HoldKind, LiveRun, Stage, Task
 from dispatcher.core.money import render_usd
 from dispatcher.core.policy import used_since_granted
-from dispatcher.core.rules import LabelNames
+from dispatcher.core.rules import AgentText, LabelNames
 
 TITLE_LIMIT = 250
 _AGENT_TEXT_LIMIT = 45_000
@@ -199,13 +199,18 @@ def _default_labels(_repo: str) -> LabelNames:
     return LabelNames()
 
 
+def _nothing_allowed(_repo: str) -> AgentText:
+    return AgentText()
+
+
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """The `Words` of the product. `bot_login`, `labels_of` (by `owner/name`) and `agents` (names) are asked anew for every text."""
+    """The `Words` of the product. `bot_login`, `labels_of`, `allowed_in` (by `owner/name`) and `agents` (names) are asked anew for every text."""
 
     bot_login: Callable[[], str]
     labels_of: Callable[[str], LabelNames] = _default_labels
     agents: Callable[[], Collection[str]] = _no_agents
+    allowed_in: Callable[[str], AgentText] = _nothing_allowed
 
     def status(self, task: Task, now: datetime) -> str:
         """The status comment: where the task stands, who works, what was used, what happens next. `now` is aware UTC."""
@@ -229,7 +234,7 @@ class Messages:
             case CommentKind.BLOCKED:
                 return self.blocked(task, text)
             case CommentKind.ANSWER:
-                return self.answer(text)
+                return self.answer(task, text)
             case CommentKind.NOTHING_TO_DO:
                 return self.nothing_to_do(task, text)
             case CommentKind.KEPT:
@@ -245,16 +250,16 @@ class Messages:
         parts = [
             f"**{plea.headline}**",
             self._fill(plea.happened, task),
-            _render_detail(cause, detail),
+            _render_detail(cause, detail, self.allowed_in(task.repo)),
             _last_output(task) if cause in _WITH_OUTPUT else "",
             "What you can do:\n" + "\n".join(f"- {self._fill(hint, task)}" for hint in plea.can_do),
             f"<sub>{_spent(task)}</sub>",
         ]
         return _join(parts)
 
-    def answer(self, text: str) -> str:
+    def answer(self, task: Task, text: str) -> str:
         """The responder's answer."""
-        return defuse(text)
+        return defuse(text, allowed=self.allowed_in(task.repo))
 
     def nothing_to_do(self, task: Task, why: str) -> str:
         """The worker saw nothing to change; the label comes back to a person."""
@@ -262,29 +267,36 @@ class Messages:
 
     def pull_title(self, task: Task) -> str:
         """The pull request's title: the worker's, else the issue's. Nothing in it closes another issue when squashed."""
-        return defuse_line(task.pull_title or task.title, TITLE_LIMIT) or f"Work on #{task.key.number}"
+        title = defuse_line(task.pull_title or task.title, TITLE_LIMIT, self.allowed_in(task.repo))
+        return title or f"Work on #{task.key.number}"
 
     def pull_body(self, task: Task) -> str:
         """The pull request's description; what closes the issue comes first, where no text of the agent can hide it."""
-        tested = defuse(task.tested, _TESTED_LIMIT)
+        allowed = self.allowed_in(task.repo)
+        tested = defuse(task.tested, _TESTED_LIMIT, allowed)
         return _join(
             [
                 f"Closes #{task.key.number}" if task.has_issue else "",
-                defuse(task.pull_body, _AGENT_TEXT_LIMIT),
+                defuse(task.pull_body, _AGENT_TEXT_LIMIT, allowed),
                 f"### What was tested\n\n{tested}" if tested else "",
             ]
         )
 
-    def review(self, *, approved: bool, summary: str, findings: Sequence[Finding]) -> str:
+    def review(self, task: Task, *, approved: bool, summary: str, findings: Sequence[Finding]) -> str:
         """The body of a review; `findings` are those that have no line."""
-        remarks = "\n".join(_render_finding(finding) for finding in findings)
+        allowed = self.allowed_in(task.repo)
+        remarks = "\n".join(_render_finding(finding, allowed) for finding in findings)
         return _join(
             [
                 "**Approved.**" if approved else "**Changes requested.**",
-                defuse(summary, 25_000),
+                defuse(summary, 25_000, allowed),
                 f"On the whole:\n\n{remarks}" if remarks else "",
             ]
         )
+
+    def remark(self, task: Task, finding: Finding) -> str:
+        """One finding that stands on a line of the diff."""
+        return defuse(finding.text, allowed=self.allowed_in(task.repo))
 
     def kept(self, branch: str, why: str) -> str:
         """Where a superseded run's commits are. `why` is the event's name, or a reason in words."""
@@ -362,12 +374,12 @@ def _spent(task: Task) -> str:
     return f"{spent}, {render_used(task)}." if task.cost_usd or task.tokens else f"{spent}."
 
 
-def _render_detail(cause: BlockCause | None, detail: str) -> str:
+def _render_detail(cause: BlockCause | None, detail: str, allowed: AgentText) -> str:
     """An agent's words as a quote, machine words as code: a list when there are several lines."""
     if not detail:
         return ""
     if cause in _QUOTED:
-        return "\n".join(f"> {line}".rstrip() for line in defuse(detail, _DETAIL_LIMIT).split("\n"))
+        return "\n".join(f"> {line}".rstrip() for line in defuse(detail, _DETAIL_LIMIT, allowed).split("\n"))
     lines = [line for line in cut_text(detail, _DETAIL_LIMIT).split("\n") if line.strip()]
     return "\n".join(f"- {_code(line)}" for line in lines) if len(lines) > 1 else _code(lines[0])
 
@@ -381,9 +393,9 @@ def _last_output(task: Task) -> str:
     return f"<details><summary>The last thing that went wrong</summary>\n\n{fence}\n{shown}\n{fence}\n\n</details>"
 
 
-def _render_finding(finding: Finding) -> str:
+def _render_finding(finding: Finding, allowed: AgentText) -> str:
     place = f" {_code(finding.path)}:" if finding.path else ""
-    text = defuse(finding.text, 5_000).replace("\n", "\n  ")
+    text = defuse(finding.text, 5_000, allowed).replace("\n", "\n  ")
     return f"- **{finding.severity}**{':' if not place else ''}{place} {text}"
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from dispatcher.core.errors import NeedsPerson
 from dispatcher.core.housekeeping import KeepOrder
 from dispatcher.core.naming import kept_branch
-from dispatcher.workspace.checkout import alternates_of, note_name, remove_tree
+from dispatcher.workspace.checkout import alternates_of, load_signed, note_name, remove_tree
 from dispatcher.workspace.git import Git, GitFailed
 from dispatcher.workspace.leftovers import commit_leftovers, find_leftovers
 from dispatcher.workspace.process import Call
@@ -33,6 +33,7 @@ class GitAttic:
         self._root = root
         self._with = surroundings
         self._scratch = root / "scratch"
+        self._notes = root / "checkouts"
         self._git = Git()
 
     # ------------------------------------------------------------ one run's work
@@ -50,9 +51,23 @@ class GitAttic:
             raise _unreadable(order.checkout, why)
         try:
             with self._gathered(store, order) as place:
-                return self._write(store, place, _HEADS, order.shown, order.bundle)
+                shown = (*order.shown, *self._shown_as_ours(store, place, order))
+                return self._write(store, place, _HEADS, shown, order.bundle)
         except (Refused, GitFailed, OSError) as error:
             raise _unreadable(order.checkout, str(error)) from error
+
+    def _shown_as_ours(self, store: Store, place: Path, order: KeepOrder) -> tuple[str, ...]:
+        """The agent's own commit, when the one that we made of it is on the forge or was shown."""
+        theirs, ours = load_signed(self._notes, order.checkout)
+        if not self._has(place, theirs):
+            return ()
+        known = [*self._public(store), *(sha for sha in order.shown if self._has(place, sha))]
+        is_shown = ours in order.shown or (self._has(place, ours) and not self._count(place, [ours], known))
+        return (theirs,) if is_shown else ()
+
+    def _public(self, store: Store) -> list[str]:
+        words = ("for-each-ref", "--format=%(objectname)", _HEADS)
+        return self._git.text(store.mirror, *words).splitlines()
 
     def _repo_of(self, order: KeepOrder) -> int:
         """The repository that the checkout borrows from; 0, which is nobody's, when it is none of ours."""
@@ -103,6 +118,7 @@ class GitAttic:
     def forget_checkout(self, checkout: Path) -> None:
         """Drop what was noted about a checkout that is gone."""
         self._note(checkout).unlink(missing_ok=True)
+        self._note(checkout).with_suffix(".signed").unlink(missing_ok=True)
 
     # ------------------------------------------------------------ one repository
 
@@ -133,7 +149,7 @@ class GitAttic:
     def _write(self, store: Store, place: Path, prefix: str, shown: Sequence[str], bundle: Path) -> bool:
         """Bundle the refs of `place` below `prefix`; what the mirror's branches have is needed to read it, not in it."""
         refs = self._git.text(place, "for-each-ref", "--format=%(refname)", prefix).splitlines()
-        public = self._git.text(store.mirror, "for-each-ref", "--format=%(objectname)", _HEADS).splitlines()
+        public = self._public(store)
         seen = [sha for sha in shown if self._has(place, sha)]
         if not refs or not self._count(place, refs, [*public, *seen]):
             return False
@@ -176,7 +192,7 @@ class GitAttic:
         return Store(self._root / "repos" / str(repo_id), "", self._git)
 
     def _note(self, checkout: Path) -> Path:
-        return self._root / "checkouts" / note_name(checkout)
+        return self._notes / note_name(checkout)
 
 
 def _head_of(order: KeepOrder, store: Store) -> str:

@@ -77,6 +77,19 @@ def note_name(destination: Path) -> str:
     return sha256(str(destination.absolute()).encode()).hexdigest()[:32]
 
 
+def note_signed(notes: Path, destination: Path, theirs: str, ours: str) -> None:
+    """Note under which commit an agent's own was published, so that housekeeping does not take it for unpublished work."""
+    if theirs != ours:
+        (notes / f"{note_name(destination)}.signed").write_text(f"{theirs} {ours}\n")
+
+
+def load_signed(notes: Path, destination: Path) -> tuple[str, str]:
+    """The agent's own commit and the one under which it was published; two empty texts when they are the same."""
+    note = notes / f"{note_name(destination)}.signed"
+    theirs, _, ours = (note.read_text() if note.is_file() else "").strip().partition(" ")
+    return theirs, ours
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder, also where an agent or a check took write permissions away; leaves what it may not remove."""
 

@@ -48,7 +48,7 @@ class GitWorkspaces:
         self._git = Git(surroundings.token)
         self._runner = CheckRunner(surroundings.confinement, surroundings.held_secrets)
         self._checks = CommitCheck(self._git, self._scratch, self._runner, surroundings)
-        self._harvester = Harvester(self._git, self._scratch, surroundings)
+        self._harvester = Harvester(self._git, self._scratch, root / "checkouts", surroundings)
         for folder in (root, self._scratch, root / "checkouts"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 

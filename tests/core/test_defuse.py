@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.core.defuse import BREAK, defuse, defuse_line
+from dispatcher.core.defuse import BREAK, defuse, defuse_commit, defuse_line
 from dispatcher.core.intake import find_mention
 from dispatcher.core.prose import read_prose
+from dispatcher.core.rules import AgentText
 
 CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b\W{0,9}#\d", re.IGNORECASE)
 
@@ -21,15 +22,19 @@ CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b\W{0,9}#\d", 
         ("&#64;alice &#x40;bob &commat;eve", "@~alice @~bob @~eve"),
         ("`@alice`", "`@~alice`"),
         ("an @ alone", "an @ alone"),
-        ("Fixes #12", "F~ixes #12"),
-        ("closed: acme/shop#12", "c~losed: acme/shop#12"),
-        ("resolves GH-12", "r~esolves GH-12"),
-        ("fix https://github.example/acme/shop/issues/12", "f~ix https://github.example/acme/shop/issues/12"),
-        ("resolve\n\n**#12**", "r~esolve\n\n**#12**"),
-        ("close &num;12", "c~lose #12"),
-        ("see #12", "see #12"),
+        ("Fixes #12", "F~ixes #~12"),
+        ("closed: acme/shop#12", "c~losed: acme/shop#~12"),
+        ("resolves GH-12", "r~esolves GH-~12"),
+        (
+            "fix https://github.example/acme/shop/issues/12",
+            "f~ix https:~//github.example/acme/shop/issues/~12",
+        ),
+        ("resolve\n\n**#12**", "r~esolve\n\n**#~12**"),
+        ("close &num;12", "c~lose #~12"),
+        ("see #12 and other/repo#3", "see #~12 and other/repo#~3"),
         ("this fixes the sum", "this fixes the sum"),
-        ("prefixes #12", "prefixes #12"),
+        ("prefixes 12", "prefixes 12"),
+        ("x](y) and `a[0]: 1`", "x](y) and `a[0]~: 1`"),
         ("a<!-- hidden -->b", "ab"),
         ("a<!-- dispatcher:claim v1 {} -->", "a"),
         ("a<!-->b", "ab"),
@@ -40,6 +45,81 @@ CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?)\b\W{0,9}#\d", 
 )
 def test_words_that_do_something_are_broken(text, harmless):
     assert defuse(text) == harmless.replace("~", BREAK)
+
+
+@pytest.mark.parametrize(
+    ("text", "harmless"),
+    [
+        ("[log in](https://evil.example/x)", "[log in]~(https:~//evil.example/x)"),
+        ("![](https://evil.example/pixel.png)", "![]~(https:~//evil.example/pixel.png)"),
+        ("<https://evil.example>", "<~https:~//evil.example>"),
+        ("see https://evil.example and www.evil.example", "see https:~//evil.example and www~.evil.example"),
+        ("[a][b]\n\n[b]: https://evil.example", "[a][b]\n\n[b]~: https:~//evil.example"),
+        ("[a](//evil.example) [b](/\\evil.example)", "[a]~(//evil.example) [b]~(/\\evil.example)"),
+        ("[a](javascript:alert) [b](ftp://x.org)", "[a]~(javascript:alert) [b]~(ftp:~//x.org)"),
+        ("https&colon;&#47;/evil.example", "https:~//evil.example"),
+        ('<img src="https://evil.example/p">', '<~img src="https:~//evil.example/p">'),
+        ('<a href="//evil.example">x</a>', '<~a href="//evil.example">x<~/a>'),
+        ("<details><summary>x</summary>", "<~details><~summary>x<~/summary>"),
+        ("https://git.example@evil.example/x", "https:~//[secret]@~evil.example/x"),
+        ("https://git.example.evil.example/x", "https:~//git.example.evil.example/x"),
+        ("[a](https://git.example.evil.example/)", "[a]~(https:~//git.example.evil.example/)"),
+    ],
+)
+def test_links_and_images_to_outside_hosts_are_kept_as_text(text, harmless):
+    allowed = AgentText(links=("git.example",))
+    assert defuse(text, allowed=allowed) == harmless.replace("~", BREAK)
+    assert defuse(text, allowed=AgentText(mentions=True, links=("*",))) != harmless.replace("~", BREAK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[the code](https://git.example/acme/shop/blob/main/a.py#L3)",
+        "https://Git.Example/acme/shop",
+        "[the docs](docs/how-to.md) and [above](#top) and ![a plan](./plan.png)",
+        "H<sub>2</sub>O, <b>bold</b><br/>",
+        "1 < 2 and a <- b",
+    ],
+)
+def test_links_to_the_forge_itself_stay(text):
+    assert defuse(text, allowed=AgentText(links=("git.example",))) == text
+
+
+def test_what_is_allowed_stays_but_nothing_ever_closes_an_issue():
+    allowed = AgentText(mentions=True, references=True, links=("*",))
+    text = "@alice, see #12 and [this](https://elsewhere.example)."
+    assert defuse(text, allowed=allowed) == text
+    assert defuse("fixes #12", allowed=allowed) == f"f{BREAK}ixes #12"
+
+
+@pytest.mark.parametrize(
+    ("message", "harmless"),
+    [
+        ("Sum up\n\nFixes #9, thanks @alice\n", "Sum up\n\nF~ixes #~9, thanks @~alice\n"),
+        ("x\n\nCo-authored-by: Eve <eve@x.org>\n", "x\n\nCo-authored-by~: Eve <eve@~x.org>\n"),
+        ("x\n\nSigned-off-by : Eve\nskip-checks: true", "x\n\nSigned-off-by~ : Eve\nskip-checks~: true"),
+        ("all is well [skip ci]", "all is well [~skip ci]"),
+        ("[ci skip] [no ci] [skip actions] [x]", "[~ci skip] [~no ci] [~skip actions] [x]"),
+        ("a<!-- dispatcher:key v1 {} -->b \x1b[31mred", "ab red"),
+        (
+            "fix: keep [links](https://x.org)\n\nNote: as it is\n",
+            "fix: keep [links](https://x.org)\n\nNote: as it is\n",
+        ),
+    ],
+)
+def test_a_commit_message_credits_nobody_and_closes_nothing(message, harmless):
+    assert defuse_commit(message) == harmless.replace("~", BREAK)
+
+
+@given(st.text(max_size=200))
+def test_a_commit_message_that_was_defused_stays_as_it_is(message):
+    once = defuse_commit(message)
+    assert defuse_commit(once) == once
+
+
+def test_a_title_gives_no_orders_to_ci():
+    assert defuse_line("Mend it [skip ci]", 250) == f"Mend it [{BREAK}skip ci]"
 
 
 def test_code_in_a_fence_keeps_every_character():
@@ -81,7 +161,9 @@ def test_a_fence_too_long_to_close_is_no_fence():
 
 
 def test_a_title_is_one_line_without_a_note():
-    assert defuse_line("Fix  #12:\n@alice <!-- x -->sees", 250) == f"F{BREAK}ix #12: @{BREAK}alice sees"
+    assert (
+        defuse_line("Fix  #12:\n@alice <!-- x -->sees", 250) == f"F{BREAK}ix #{BREAK}12: @{BREAK}alice sees"
+    )
     assert defuse_line("x" * 300, 250) == "x" * 250
 
 

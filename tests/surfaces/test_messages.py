@@ -205,7 +205,7 @@ def test_a_pull_request_closes_its_issue_first_of_all():
 
         Adds a test.
 
-        F\u200bixes #9
+        F\u200bixes #\u200b9
 
         ### What was tested
 
@@ -218,7 +218,7 @@ def test_a_pull_request_without_an_issue_closes_none():
 
 
 def test_a_title_is_the_workers_else_the_issues_else_made_up():
-    assert WORDS.pull_title(replace(TASK, pull_title="Add\nit, fixes #9")) == "Add it, f\u200bixes #9"
+    assert WORDS.pull_title(replace(TASK, pull_title="Add\nit, fixes #9")) == "Add it, f\u200bixes #\u200b9"
     assert WORDS.pull_title(TASK) == "The sum is wrong"
     assert WORDS.pull_title(replace(TASK, title="<!-- -->")) == "Work on #7"
 
@@ -227,9 +227,12 @@ def test_a_title_is_the_workers_else_the_issues_else_made_up():
 
 
 def test_a_review_says_its_verdict_then_its_reasons():
-    assert WORDS.review(approved=True, summary="Well tested.", findings=()) == "**Approved.**\n\nWell tested."
+    assert (
+        WORDS.review(TASK, approved=True, summary="Well tested.", findings=())
+        == "**Approved.**\n\nWell tested."
+    )
     found = [Finding("no test\nfor the empty list", "major"), Finding("too long", "nit", "src/a.py")]
-    assert WORDS.review(approved=False, summary="Not yet.", findings=found) == cleandoc("""
+    assert WORDS.review(TASK, approved=False, summary="Not yet.", findings=found) == cleandoc("""
         **Changes requested.**
 
         Not yet.
@@ -268,8 +271,8 @@ def test_no_text_of_an_agent_gets_out_of_hand(pieces):
         WORDS.pull_body(task),
         WORDS.blocked(task),
         WORDS.blocked(task, f"attempts: {text}"),
-        WORDS.review(approved=True, summary=text, findings=findings),
-        WORDS.answer(text),
+        WORDS.review(TASK, approved=True, summary=text, findings=findings),
+        WORDS.answer(TASK, text),
         WORDS.kept(text, text),
     ):
         assert len(message) <= 60_000

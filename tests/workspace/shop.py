@@ -14,6 +14,13 @@ from dispatcher.workspace.detect import Machine
 BRANCH = "bot/7-fix-it"
 BOT = Identity("shop-bot", "bot@example.com")
 TOKEN = "test-token-0123456789"
+AS_A_RUN = {
+    "GIT_AUTHOR_NAME": BOT.name,
+    "GIT_AUTHOR_EMAIL": BOT.email,
+    "GIT_COMMITTER_NAME": BOT.name,
+    "GIT_COMMITTER_EMAIL": BOT.email,
+}
+"""What an agent finds in its environment; one that means well commits with it."""
 
 
 def git(folder, *args, env=None, check=True):
@@ -116,7 +123,7 @@ class Shop:
 
     def agent_commits(self, checkout, files, message="work"):
         write(checkout, files)
-        return commit(checkout, message)
+        return commit(checkout, message, **AS_A_RUN)
 
     # ---- the dispatcher
 

@@ -47,10 +47,11 @@ class Office:
     def delivered(self, text="1"):
         checkout = self.checkout()
         write(checkout, {"x": text})
-        head = commit(checkout, "work")
+        commit(checkout, "work")
         order = HarvestOrder(self.repo, "r1", checkout, "main", BRANCH, self.start, "", "")
-        assert isinstance(self.workspaces.harvest(order), CheckPassed)
-        return head
+        event = self.workspaces.harvest(order)
+        assert isinstance(event, CheckPassed)
+        return event.head
 
     def push(self, head, expected=""):
         self.workspaces.push(self.repo, BRANCH, head, expected)
