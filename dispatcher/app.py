@@ -3,9 +3,10 @@
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from dispatcher.journal.store import SqlJournal
 from dispatcher.log import LogRules, Redactor, logging_to
 from dispatcher.ports import AgentTrial, Clock, Cursors
 from dispatcher.runs import launch
+from dispatcher.runs.censor import Censor, agents_secrets
 from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
@@ -36,6 +38,7 @@ from dispatcher.surfaces.messages import Messages
 from dispatcher.workspace.attic import GitAttic
 from dispatcher.workspace.detect import Check
 from dispatcher.workspace.git import Identity
+from dispatcher.workspace.secret_scan import describe, scan_text
 from dispatcher.workspace.surroundings import Surroundings
 from dispatcher.workspace.workspaces import GitWorkspaces
 
@@ -116,6 +119,7 @@ class Daemon:
     engine: Engine
     config: ConfigFile | None = None
     workspaces: GitWorkspaces | None = None
+    learn_secrets: Callable[[Settings], None] | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def tick(self) -> None:
@@ -172,6 +176,8 @@ class Daemon:
             return
         desk = self.engine.desk
         if self.config.reload():
+            if self.learn_secrets is not None:
+                self.learn_secrets(self.config.settings)
             desk.settings = _engine_settings(self.config.settings, desk.settings.instance)
             if isinstance(desk.runs, ProcessRuns):
                 desk.runs.agents = self.config.settings.agents
@@ -204,20 +210,22 @@ def build_engine(
         log_rules = LogRules(settings.log_path, settings.log_level, to_stderr=log_to_stderr)
         stack.enter_context(logging_to(log_rules, redactor))
         token = find_credential(settings, host).token
-        redactor.learn(token.reveal())
+        redactor.learn(token.reveal(), *agents_secrets(settings.agents, host))
         journal = stack.enter_context(SqlJournal(settings.journal_path))
         forge = _forge(settings, journal, the_clock, token)
         stack.callback(forge.close)
-        workspaces = _workspaces(settings, token)
+        workspaces = _workspaces(settings, token, redactor)
         workspaces.clear_scratch()
-        desk = _desk(settings, the_clock, forge, journal, workspaces, _runs(settings, host, token))
+        runs = _runs(settings, host, token, redactor)
+        desk = _desk(settings, the_clock, forge, journal, workspaces, runs)
         stack.callback(desk.jobs.close)
         # A check that still runs would keep the process alive until its time limit.
         stack.callback(workspaces.stop)
         housekeeper = Housekeeper(desk, open_house(settings, journal))
         stack.callback(housekeeper.close)
         config = ConfigFile(settings.config_file, host) if settings.config_file.is_file() else None
-        return Daemon(Engine(desk, housekeeper), config, workspaces, stack.pop_all())
+        learn = partial(_learn, redactor, host)
+        return Daemon(Engine(desk, housekeeper), config, workspaces, learn, stack.pop_all())
     raise AssertionError
 
 
@@ -271,7 +279,7 @@ def _agent_text(desk: Desk, repo: str) -> AgentText:
     )
 
 
-def _runs(settings: Settings, host: Mapping[str, str], token: Secret) -> ProcessRuns:
+def _runs(settings: Settings, host: Mapping[str, str], token: Secret, redactor: Redactor) -> ProcessRuns:
     identity = GitIdentity("dispatcher", "dispatcher@localhost")
     return ProcessRuns(
         RunSettings(settings.runs_dir, identity, private=_private(settings)),
@@ -279,7 +287,16 @@ def _runs(settings: Settings, host: Mapping[str, str], token: Secret) -> Process
         PromptBook(_prompts(settings)),
         host=host,
         forge=(settings.base_url, token.reveal),
+        censor=Censor(
+            find=lambda where, text: tuple(map(describe, scan_text(where, text, redactor.values))),
+            redact=redactor.redact,
+        ),
     )
+
+
+def _learn(redactor: Redactor, host: Mapping[str, str], settings: Settings) -> None:
+    """Agents that an edit of the configuration brought may have secrets of their own."""
+    redactor.learn(*agents_secrets(settings.agents, host))
 
 
 def _prompts(settings: Settings) -> PromptFiles:
@@ -297,13 +314,13 @@ def _private(settings: Settings) -> tuple[Path, ...]:
     return (settings.state_dir, settings.config_file, *((token_file,) if token_file else ()))
 
 
-def _workspaces(settings: Settings, token: Secret) -> GitWorkspaces:
+def _workspaces(settings: Settings, token: Secret, redactor: Redactor) -> GitWorkspaces:
     return GitWorkspaces(
         settings.git_dir,
         Surroundings(
             identity=Identity("dispatcher", "dispatcher@localhost"),
             token=token.reveal,
-            secrets=lambda: (token.reveal(),),
+            secrets=lambda: redactor.values,
             confinement=Border(_private(settings)),
         ),
     )

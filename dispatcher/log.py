@@ -43,6 +43,11 @@ class Redactor(logging.Filter):
         self._secrets = know_secrets(())
         self.learn(*secrets)
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Every secret that it was told."""
+        return tuple(sorted(self._values))
+
     def learn(self, *secrets: str) -> None:
         """Mask these too, from now on, in whatever way they are spelled."""
         self._values |= frozenset(secrets)

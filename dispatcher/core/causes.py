@@ -13,6 +13,7 @@ class BlockCause(StrEnum):
     ROUNDS = "rounds"
     SAME_CHECK_FAILURE = "same-check-failure"
     REFUSED = "refused"
+    WITHHELD = "withheld"
     NO_COMMIT = "no-commit"
     CI_NEVER_SETTLED = "ci-never-settled"
     EFFECT_REFUSED = "effect-refused"

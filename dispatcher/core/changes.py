@@ -30,6 +30,7 @@ from dispatcher.core.events import (
     Mentioned,
     NothingToDo,
     OutcomeMalformed,
+    OutcomeWithheld,
     PersonTookOver,
     PullOpened,
     PushRefused,
@@ -464,8 +465,9 @@ def why_blocked(event: Event) -> tuple[BlockCause, str]:
             return BlockCause.CANNOT, event.why
         case NothingToDo():
             return BlockCause.NOTHING_TO_DO, event.why
-        case HarvestRefused():
-            return BlockCause.REFUSED, "\n".join(event.findings)
+        case HarvestRefused() | OutcomeWithheld():
+            cause = BlockCause.REFUSED if isinstance(event, HarvestRefused) else BlockCause.WITHHELD
+            return cause, "\n".join(event.findings)
         case OutcomeMalformed():
             return BlockCause.MALFORMED, event.error
         case BudgetSpent():

@@ -292,6 +292,14 @@ class OutcomeMalformed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeWithheld(Event):
+    """The outcome fits, but a text in it must not leave the machine; `findings` say where, never what."""
+
+    run_id: str
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunDied(Event):
     """The agent or its supervisor ended without a word: crash, or the machine went down."""
 

@@ -5,8 +5,8 @@ Parser and schema go by the same rows (`shapes.SHAPES`); a test holds both again
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
@@ -27,7 +27,7 @@ from dispatcher.core.shapes import (
     schema_for,
 )
 
-__all__ = ["OUTCOME_LIMIT", "last_json_block", "parse_outcome", "schema_for"]
+__all__ = ["OUTCOME_LIMIT", "last_json_block", "parse_outcome", "schema_for", "texts_of"]
 
 OUTCOME_LIMIT = 1_000_000
 """Characters that an outcome may have."""
@@ -55,6 +55,17 @@ def parse_outcome(role: Role, run_id: str, head: str, text: str) -> Event:
         return _parse(role, run_id, head, text)
     except _Malformed as error:
         return OutcomeMalformed(run_id, str(error))
+
+
+def texts_of(event: Event) -> Iterator[tuple[str, str]]:
+    """Every text of an outcome that people would read, and where it stands in it."""
+    for part in fields(event):
+        value = getattr(event, part.name)
+        if part.name == "findings":
+            for number, finding in enumerate(value, 1):
+                yield f"finding {number}", f"{finding.path}\n{finding.text}"
+        elif part.name not in {"run_id", "head"}:
+            yield f"`{part.name}` of the outcome", value
 
 
 def _parse(role: Role, run_id: str, head: str, text: str) -> Event:

@@ -41,6 +41,7 @@ from dispatcher.core.events import (
     NothingNew,
     NothingToDo,
     OutcomeMalformed,
+    OutcomeWithheld,
     PersonApproved,
     PersonTookOver,
     PullOpened,
@@ -180,6 +181,7 @@ TROUBLE = (
         Row(live, AgentFaulted, back, None, c.run_freed, (r.keep, r.show)),
         Row(live, BudgetSpent, back, g.budget_comes_back, c.run_freed, (r.stop, r.keep, r.show)),
         Row(live, BudgetSpent, S.BLOCKED, None, c.blocked, (r.stop, r.keep, r.show, r.ask_person)),
+        Row(live, OutcomeWithheld, S.BLOCKED, None, c.blocked, (r.show, r.ask_person)),
         Row(live, PersonTookOver, back, None, c.run_superseded, (r.stop, r.keep, r.show)),
         Row(live, CommandGiven, S.DROPPED, g.orders_stop, c.over, (r.stop, r.keep, r.show)),
     )),
@@ -284,7 +286,15 @@ REFUSED: dict[EventType, str] = {
     StageShown: "labels show no such stage: a live one is taken over as its waiting one, a closed item is an end",
     Dispatched: "a run starts only from a waiting stage",
     **dict.fromkeys(
-        (ClaimRefused, AgentFaulted, BudgetSpent, OutcomeMalformed, *RUN_FAILED, RunCancelled),
+        (
+            ClaimRefused,
+            AgentFaulted,
+            BudgetSpent,
+            OutcomeMalformed,
+            OutcomeWithheld,
+            *RUN_FAILED,
+            RunCancelled,
+        ),
         "no run is expected in this stage",
     ),
     **dict.fromkeys(

@@ -104,7 +104,7 @@ class Runs(Protocol):
         ...
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
-        """The outcome as an event; OutcomeMalformed when it does not fit."""
+        """The outcome as an event; OutcomeMalformed when it does not fit, OutcomeWithheld when it tells a secret."""
         ...
 
     def stop(self, run_id: str, why: str, *, at_once: bool = False) -> None:

@@ -12,6 +12,7 @@ from dispatcher.core.outcomes import last_json_block, parse_outcome, schema_for
 from dispatcher.core.rules import AgentConfig
 from dispatcher.ports import RunOrder, RunReport
 from dispatcher.runs.agents.registry import kind_named
+from dispatcher.runs.censor import Censor
 from dispatcher.runs.doors.choosing import describe_network
 from dispatcher.runs.doors.doorway import ForgeReads
 from dispatcher.runs.environment import check_names
@@ -45,6 +46,7 @@ class ProcessRuns:
     host: Mapping[str, str] = field(default_factory=lambda: os.environ)
     forge: tuple[str, Callable[[], str]] | None = None
     """The API's address and the token, for the reads of agents whose repository allows them."""
+    censor: Censor = field(default_factory=Censor)
 
     def folder(self, run_id: str) -> Path:
         """Where the run lives, or will live."""
@@ -89,10 +91,15 @@ class ProcessRuns:
         """What became of the run."""
         folder = self._at(run_id)
         report, plan = report_of(folder, run_id), load_plan(folder)
+        fault = report.fault and replace(report.fault, text=self.censor.redact(report.fault.text))
+        report = replace(report, detail=self.censor.redact(report.detail), fault=fault)
         return replace(report, prompt_digest=plan.prompt_digest) if plan else report
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
-        """The outcome as an event; OutcomeMalformed when there is none that fits."""
+        """The outcome as an event; OutcomeMalformed when there is none that fits, OutcomeWithheld when it tells a secret."""
+        return self.censor.judge(self._load_outcome(run_id, role), run_id)
+
+    def _load_outcome(self, run_id: str, role: Role) -> Event:
         folder = self._at(run_id)
         plan = load_plan(folder)
         if plan is None:
@@ -170,7 +177,8 @@ class ProcessRuns:
             raise RetryLater(f"run {order.repairs} still runs: its checkout cannot be taken over yet")
         if old.checkout.is_dir() and not folder.checkout.exists():
             old.checkout.rename(folder.checkout)
-        return {"repair_error": order.repair_error, "repair_outcome": _old_outcome(old, load_plan(old))}
+        outcome = self.censor.redact(_old_outcome(old, load_plan(old)))
+        return {"repair_error": order.repair_error, "repair_outcome": outcome}
 
 
 def _old_outcome(old: RunFolder, plan: Plan | None) -> str:

@@ -106,6 +106,15 @@ PLEAS: Mapping[BlockCause, _Plea] = {
             "Otherwise say how to do without, in a comment that mentions `@{bot}`.",
         ),
     ),
+    BlockCause.WITHHELD: _Plea(
+        "I did not publish what the agent wrote.",
+        "Its text holds something that must not leave this machine:",
+        (
+            "See the run's folder (`dispatcher logs` names it), and change what was leaked.",
+            _RETRY_WITH_HINT,
+            _LET_GO,
+        ),
+    ),
     BlockCause.NO_COMMIT: _Plea(
         "The worker said that it was done, but there is no new commit.",
         "Another run would most likely end the same way.",

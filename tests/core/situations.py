@@ -126,6 +126,7 @@ def sample_event(kind: type[e.Event], task: Task) -> e.Event:
         ),
         e.Answered: lambda: e.Answered(run_id, "Because."),
         e.WorkWanted: lambda: e.WorkWanted(run_id, "Round it."),
+        e.OutcomeWithheld: lambda: e.OutcomeWithheld(run_id, ("the title: a token",)),
         e.OutcomeMalformed: lambda: e.OutcomeMalformed(run_id, "not valid JSON"),
         e.RunDied: lambda: e.RunDied(run_id, "signal 9"),
         e.RunStalled: lambda: e.RunStalled(run_id, 600.0),

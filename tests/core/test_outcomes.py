@@ -19,7 +19,7 @@ from dispatcher.core.events import (
     WorkWanted,
 )
 from dispatcher.core.model import Finding, Role
-from dispatcher.core.outcomes import OUTCOME_LIMIT, parse_outcome, schema_for
+from dispatcher.core.outcomes import OUTCOME_LIMIT, parse_outcome, schema_for, texts_of
 
 WORKER, REVIEWER, RESPONDER = Role.WORKER, Role.REVIEWER, Role.RESPONDER
 
@@ -341,3 +341,19 @@ def test_schema_and_parser_agree_on_findings(found):
 @given(st.text() | st.text(alphabet='{}[]",:\\ ntrue019.e-'))
 def test_no_text_breaks_the_parser(text):
     assert parse_outcome(REVIEWER, "r1", "abc", text)
+
+
+def test_every_text_of_an_outcome_can_be_looked_through():
+    delivered = said(Role.WORKER, outcome="done", title="A title", body="one\ntwo", tested="by hand")
+    assert dict(texts_of(delivered)) == {
+        "`title` of the outcome": "A title",
+        "`body` of the outcome": "one\ntwo",
+        "`tested` of the outcome": "by hand",
+    }
+    finding = {"severity": "major", "text": "wrong", "path": "a.py"}
+    rejected = said(Role.REVIEWER, outcome="request-changes", summary="no", findings=[finding, finding])
+    assert list(texts_of(rejected)) == [
+        ("`summary` of the outcome", "no"),
+        ("finding 1", "a.py\nwrong"),
+        ("finding 2", "a.py\nwrong"),
+    ]

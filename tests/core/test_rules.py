@@ -224,6 +224,7 @@ def test_a_rework_without_a_commit_is_a_breaker():
         (e.NothingToDo("run-w", "fine"), BlockCause.NOTHING_TO_DO),
         (e.HarvestRefused("run-w", ("a secret",)), BlockCause.REFUSED),
         (e.BudgetSpent("run-w", "tokens"), BlockCause.BUDGET),
+        (e.OutcomeWithheld("run-w", ("a secret",)), BlockCause.WITHHELD),
         (e.EffectRefused("StartRun", "disk full"), BlockCause.EFFECT_REFUSED),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, e.Event) else "",

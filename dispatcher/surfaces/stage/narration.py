@@ -52,6 +52,7 @@ _WORDS: Mapping[str, tuple[str, str, Mood]] = {
     "PullOpened": ("dispatcher", "pushed {branch}, opened pull request #{pull}", Mood.PLAIN),
     "NothingNew": ("{role}", "said that it was done, but there is no new commit", Mood.BAD),
     "HarvestRefused": ("dispatcher", "kept the commits back: they may not leave the machine", Mood.BAD),
+    "OutcomeWithheld": ("dispatcher", "kept the agent's words back: they hold a secret", Mood.BAD),
     "OutcomeMalformed": ("{role}", "ended without a result that can be read", Mood.BAD),
     "RunDied": ("{role}", "ended without a word", Mood.BAD),
     "RunStalled": ("{role}", "was silent for too long and was ended", Mood.BAD),
