@@ -117,6 +117,7 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         allowed_users=tuple(table.allowed_users),
         allowed_bots=tuple(table.allowed_bots),
         reviewers=tuple(table.reviewers),
+        require_protected_base=table.require_protected_base,
         base=table.base,
         check=() if table.check == ["off"] else tuple(table.check),
         check_is_off=table.check == ["off"],

@@ -35,10 +35,20 @@ from dispatcher.config.fields import (
     refuse,
 )
 from dispatcher.core.housekeeping import DAY_S, KeepRules
-from dispatcher.core.rules import AGENT_KINDS, CI_PATHS, AgentText, Caps, HarvestLimits, LabelNames, Limits
+from dispatcher.core.rules import (
+    AGENT_KINDS,
+    CI_PATHS,
+    AgentText,
+    Caps,
+    HarvestLimits,
+    LabelNames,
+    Limits,
+    RepoRules,
+)
 
 _LIMITS, _CAPS, _LABELS = Limits(), Caps(), LabelNames()
 _KEEP, _HARVEST, _TEXT = KeepRules(), HarvestLimits(), AgentText()
+_RULES = RepoRules("", "", "")
 _COLOURS = dict(_LABELS.colours)
 RoleName = Literal["worker", "reviewer", "responder"]
 
@@ -370,6 +380,11 @@ class RepoTable(Table):
     allowed_bots: Logins = Field([], description="Bot accounts that may ask; [] means none.")
     reviewers: Logins = Field(
         [], description="Who gets the merge-ready pull request when nobody in person asked for it."
+    )
+    require_protected_base: bool = Field(
+        _RULES.require_protected_base,
+        description="Whether to refuse to work here unless a rule keeps the bot from pushing to the base and from merging "
+        "by itself; `dispatcher doctor` says what holds.",
     )
     base: str = Field("", description='Branch that pull requests aim at; "" means the default branch.')
     check: CommandLine = Field(

@@ -252,6 +252,7 @@ class RepoRules:
     name: str
     allowed_users: tuple[str, ...] = ()
     allowed_bots: tuple[str, ...] = ()
+    require_protected_base: bool = False
     reviewers: tuple[str, ...] = ()
     base: str = ""
     check: tuple[str, ...] = ()

@@ -7,8 +7,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dispatcher.core.claims import CLOCK_SKEW, held_silently_until, rival
-from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, QuotaSpent, RetryLater
+from dispatcher.core.errors import (
+    BadCredential,
+    DispatcherError,
+    JournalUnusable,
+    NeedsPerson,
+    QuotaSpent,
+    RetryLater,
+)
 from dispatcher.core.events import PersonApproved
+from dispatcher.core.guarding import cure_guard, describe_guard
 from dispatcher.core.intake import Heard, dealt_with, read_comments
 from dispatcher.core.model import (
     Comment,
@@ -64,6 +72,7 @@ class Watcher:
         self._next_sweep_at: datetime | None = None
         self._next_connect_at: datetime | None = None
         self._second_looks: dict[ItemKey, datetime] = {}
+        self._bases_seen: set[int] = set()
 
     @property
     def next_look_at(self) -> datetime | None:
@@ -90,7 +99,26 @@ class Watcher:
             if desk.troubles.get(trouble.full_name) != trouble.why:
                 desk.journal.note(None, f"{trouble.full_name}: {trouble.why}", now)
         desk.troubles = {trouble.full_name: trouble.why for trouble in troubles}
+        for repo in repos:
+            self._look_at_base(repo)
         self._next_connect_at = now + timedelta(seconds=desk.settings.repos_refresh_s)
+
+    def _look_at_base(self, repo: Repo) -> None:
+        """Once per start: say plainly where the bot could do without a person."""
+        desk = self._desk
+        if repo.id in self._bases_seen or repo.rules.require_protected_base:
+            return
+        try:
+            guard = desk.forge.fetch_base_guard(repo)
+        except BadCredential:
+            raise
+        except (NeedsPerson, RetryLater) as error:
+            log.warning("base of %s cannot be judged: %s", repo.full_name, error)
+            return
+        self._bases_seen.add(repo.id)
+        if not guard.holds:
+            cure = cure_guard(guard, repo.clone_url.removesuffix(".git"))
+            desk.journal.note(None, f"{repo.full_name}: {describe_guard(guard)}. {cure}", desk.clock.now())
 
     def reconnect(self) -> None:
         """Look the repositories up again at the next tick (the configuration changed)."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from dispatcher.core.errors import RetryLater
+from dispatcher.core.guarding import BaseGuard, cure_guard, describe_guard
 from dispatcher.core.model import Hold, ItemKey, ItemSummary, Permission, Person, Snapshot, Task
 from dispatcher.core.rules import LabelNames, RepoRules
 from dispatcher.forge.account import Account
@@ -12,6 +13,7 @@ from dispatcher.forge.claims import Claimer
 from dispatcher.forge.client import GITHUB_URL, Connection
 from dispatcher.forge.comments import CommentLists
 from dispatcher.forge.credentials import Secret
+from dispatcher.forge.guard import Guards
 from dispatcher.forge.known import Memory, Numbers
 from dispatcher.forge.permissions import Permissions
 from dispatcher.forge.polling import Inbox, Lists, Trail
@@ -65,6 +67,7 @@ class GitHubForge:
         )
         self._memory = Memory()
         self._account = Account(self._connection, self._memory, bot_login)
+        self._guards = Guards(self._connection)
         self._permissions = Permissions(self._connection, clock, self._memory)
         self._reader = Reader(
             self._connection, self._memory, self._permissions, self._account.fetch_identity, instance
@@ -118,7 +121,24 @@ class GitHubForge:
 
     def fetch_repos(self, rules: Sequence[RepoRules]) -> tuple[tuple[Repo, ...], tuple[RepoTrouble, ...]]:
         """Look the configured repositories up; those that cannot be used come back as troubles."""
-        return self._account.fetch_repos(rules)
+        repos, troubles = self._account.fetch_repos(rules)
+        unguarded = {repo.id: why for repo in repos if (why := self._why_unguarded(repo))}
+        told = tuple(
+            RepoTrouble(repo.full_name, unguarded[repo.id]) for repo in repos if repo.id in unguarded
+        )
+        return tuple(repo for repo in repos if repo.id not in unguarded), (*troubles, *told)
+
+    def _why_unguarded(self, repo: Repo) -> str:
+        """Why nothing may be done where a guarded base is asked for; "" where all is well."""
+        if not repo.rules.require_protected_base:
+            return ""
+        guard = self.fetch_base_guard(repo)
+        cure = cure_guard(guard, repo.clone_url.removesuffix(".git"))
+        return "" if guard.holds else f"{describe_guard(guard)}; `require_protected_base` is set. {cure}"
+
+    def fetch_base_guard(self, repo: Repo) -> BaseGuard:
+        """Whether the bot could push to the repository's base branch, or merge into it, by itself."""
+        return self._guards.fetch(repo, repo.rules.base or repo.default_branch)
 
     def look(self, repos: Sequence[Repo], turn_labels: frozenset[str]) -> Look:
         """Ask once what is new. Notifications are left out until GitHub's poll interval is over (`next_poll_s`)."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from dispatcher.core.guarding import BaseGuard
 from dispatcher.core.model import (
     Finding,
     Hold,
@@ -164,6 +165,10 @@ class Forge(Protocol):
 
     def fetch_repos(self, rules: Sequence[RepoRules]) -> tuple[tuple[Repo, ...], tuple[RepoTrouble, ...]]:
         """Look the configured repositories up; those that cannot be used come back as troubles, never as an error."""
+        ...
+
+    def fetch_base_guard(self, repo: Repo) -> BaseGuard:
+        """Whether the bot could push to the repository's base branch, or merge into it, by itself."""
         ...
 
     def look(self, repos: Sequence[Repo], turn_labels: frozenset[str]) -> Look:

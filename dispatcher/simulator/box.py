@@ -158,12 +158,26 @@ class Scene:
         self.world.git.write(repo.id, Writing(repo.default_branch, content, "First commit", author, None))
 
     def protect(
-        self, full_name: str, branch: str = "main", *, approvals: int = 0, contexts: tuple[str, ...] = ()
+        self,
+        full_name: str,
+        branch: str = "main",
+        *,
+        approvals: int = 0,
+        contexts: tuple[str, ...] = (),
+        ruleset: bool = False,
+        writers: tuple[str, ...] | None = None,
+        bypass: Mapping[str, str] | None = None,
     ) -> None:
-        """Protect a branch: no direct pushes through git, and what a merge needs."""
+        """Protect a branch: no direct pushes through git, and what a merge needs; with a ruleset also for whom it does not hold."""
         with self.world.lock:
             repo = self.world.repo(full_name)
-            repo.protections[branch] = Protection(required_approvals=approvals, required_contexts=contexts)
+            repo.protections[branch] = Protection(
+                required_approvals=approvals,
+                required_contexts=contexts,
+                is_ruleset=ruleset,
+                writers=None if writers is None else tuple(self.world.account(login).id for login in writers),
+                bypass={self.world.account(login).id: how for login, how in (bypass or {}).items()},
+            )
             if isinstance(self.world.git, BareGit):
                 self.world.git.protect(repo.id, tuple(repo.protections))
 

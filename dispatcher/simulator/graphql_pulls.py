@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dispatcher.simulator import pulls, reviews
-from dispatcher.simulator.access import association
+from dispatcher.simulator.access import association, level_of
 from dispatcher.simulator.exchange import Json, stamp
 from dispatcher.simulator.graphql_issues import THREAD, account_of, listing, repo_of
 from dispatcher.simulator.graphql_nodes import (
@@ -19,7 +19,7 @@ from dispatcher.simulator.graphql_nodes import (
     ReviewAt,
     ThreadAt,
 )
-from dispatcher.simulator.model import Account, CheckRun, Issue, LineComment, Repo, Status, Team
+from dispatcher.simulator.model import Account, CheckRun, Issue, Level, LineComment, Repo, Status, Team
 from dispatcher.simulator.render_pulls import rollup_state
 
 _CHANGE_WORDS = {"added": "ADDED", "removed": "DELETED", "renamed": "RENAMED", "copied": "COPIED"}
@@ -290,10 +290,27 @@ PULL_COMMIT: Fields = {
     "id": lambda found, at, asked: f"PRC_{found.commit.sha}",
     "url": lambda found, at, asked: f"{at.show.issue_page(found.issue)}/commits/{found.commit.sha}",
 }
+
+
+def _update_rule(ref: RefAt, at: At, asked: Arguments) -> dict[str, object] | None:
+    """What anybody who may read sees of a branch's protection; rulesets are told elsewhere."""
+    rules = ref.repo.protections.get(ref.name)
+    if rules is None or rules.is_ruleset:
+        return None
+    may_update = level_of(at.world, at.caller.account, ref.repo) >= Level.WRITE
+    return {
+        "pattern": ref.name,
+        "viewerCanPush": may_update and (rules.writers is None or at.caller.account.id in rules.writers),
+        "requiredApprovingReviewCount": rules.required_approvals if rules.requires_pull else None,
+        "requiredStatusCheckContexts": list(rules.required_contexts),
+    }
+
+
 REF: Fields = {
     "id": lambda ref, at, asked: f"REF_{ref.repo.id}_{ref.name}",
     "prefix": lambda ref, at, asked: "refs/heads/",
     "target": lambda ref, at, asked: CommitAt(ref.repo, ref.sha),
+    "refUpdateRule": _update_rule,
 }
 CHECK_RUN: Fields = {
     "id": lambda run, at, asked: f"CR_{run.id}",

@@ -70,7 +70,10 @@ enum IssueOrderField { COMMENTS CREATED_AT UPDATED_AT }
 enum OrderDirection { ASC DESC }
 input IssueOrder { direction: OrderDirection! field: IssueOrderField! }
 
-type Ref implements Node { id: ID! name: String! prefix: String! target: GitObject }
+type Ref implements Node { id: ID! name: String! prefix: String! target: GitObject refUpdateRule: RefUpdateRule }
+type RefUpdateRule {
+  pattern: String! viewerCanPush: Boolean! requiredApprovingReviewCount: Int requiredStatusCheckContexts: [String]
+}
 type GitActor { date: GitTimestamp name: String email: String user: User }
 type Commit implements Node & GitObject {
   id: ID! oid: GitObjectID! abbreviatedOid: String! message: String! messageHeadline: String! committedDate: DateTime!

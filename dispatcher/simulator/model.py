@@ -291,9 +291,17 @@ class CheckRun:
 
 @dataclass(slots=True)
 class Protection:
-    """The rules of one branch."""
+    """The rules of one branch, from its protection or from a ruleset.
+
+    `requires_pull`: no direct pushes; `writers`: only these accounts may update it (None: all who may write); `bypass`: which
+    accounts a ruleset does not bind, `always` or `pull_requests_only`.
+    """
 
     required_approvals: int = 0
+    requires_pull: bool = True
+    is_ruleset: bool = False
+    writers: tuple[int, ...] | None = None
+    bypass: dict[int, str] = field(default_factory=dict)
     required_contexts: tuple[str, ...] = ()
     strict: bool = False
     enforce_admins: bool = False

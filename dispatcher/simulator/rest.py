@@ -101,6 +101,7 @@ _IN_REPO: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/branches/<path:branch>", on_git.get_branch),
     ("GET", "/branches/<path:branch>/protection", on_git.get_protection),
     ("GET", "/rules/branches/<path:branch>", on_git.list_rules),
+    ("GET", "/rulesets/<int:ruleset_id>", on_git.get_ruleset),
     ("GET", "/git/ref/<path:ref>", on_git.get_ref),
     ("GET", "/git/refs/<path:ref>", on_git.get_ref),
     ("GET", "/git/matching-refs/<path:ref>", on_git.list_matching_refs),

@@ -98,11 +98,13 @@ def get_protection(call: Call) -> Answer:
 
 
 def list_rules(call: Call) -> Answer:
-    """GET rules/branches/{b}: what anybody may read of the rules."""
+    """GET rules/branches/{b}: what anybody may read of the rulesets; a branch's protection is not among them."""
     require_read(call.world, call.caller, call.repo)
     rules = call.repo.protections.get(call.args["branch"], Protection())
     found: list[Json] = []
-    if rules.required_approvals:
+    if not rules.is_ruleset:
+        return call.page(found, lambda rule: rule)
+    if rules.requires_pull:
         review = {
             "required_approving_review_count": rules.required_approvals,
             "dismiss_stale_reviews_on_push": False,
@@ -115,12 +117,40 @@ def list_rules(call: Call) -> Answer:
         contexts = [{"context": context} for context in rules.required_contexts]
         checks = {"strict_required_status_checks_policy": rules.strict, "required_status_checks": contexts}
         found.append({"type": "required_status_checks", "parameters": checks})
+    if rules.writers is not None:
+        found.append({"type": "update"})
     source = {
         "ruleset_source_type": "Repository",
         "ruleset_source": call.world.full_name(call.repo),
-        "ruleset_id": 1,
+        "ruleset_id": _ruleset_id(call, call.args["branch"]),
     }
     return call.page(found, lambda rule: rule | source)
+
+
+def _ruleset_id(call: Call, branch: str) -> int:
+    return sorted(call.repo.protections).index(branch) + 1
+
+
+def get_ruleset(call: Call) -> Answer:
+    """GET rulesets/{id}: with what the caller may bypass; the list of all who may is for administrators."""
+    require_read(call.world, call.caller, call.repo)
+    number = int(call.args["ruleset_id"])
+    branches = [name for name, rules in sorted(call.repo.protections.items()) if rules.is_ruleset]
+    branch = next((name for name in branches if _ruleset_id(call, name) == number), None)
+    if branch is None:
+        raise NotFound
+    rules = call.repo.protections[branch]
+    shown: Json = {
+        "id": number,
+        "name": f"rules of {branch}",
+        "target": "branch",
+        "source_type": "Repository",
+        "source": call.world.full_name(call.repo),
+        "enforcement": "active",
+        "conditions": {"ref_name": {"include": [f"refs/heads/{branch}"], "exclude": []}},
+        "current_user_can_bypass": rules.bypass.get(call.caller.account.id, "never"),
+    }
+    return Answer(200, shown)
 
 
 def _ref_json(call: Call, ref: str, sha: str) -> Json:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from dispatcher.config import Settings
 from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.faults import FaultKind
+from dispatcher.core.guarding import cure_guard, describe_guard
 from dispatcher.core.money import price_of, render_usd
 from dispatcher.core.rules import AgentConfig, Price
 from dispatcher.ports import AgentTrial, Repo
@@ -248,7 +249,16 @@ def _examine_repos(forge: OpenForge, settings: Settings) -> Iterator[Finding]:
             Verdict.FINE,
             f"permission: {repo.permission}, default branch {repo.default_branch}",
         )
+        yield _examine_base(forge, repo)
         yield from _examine_labels(forge, repo)
+
+
+def _examine_base(forge: OpenForge, repo: Repo) -> Finding:
+    """Whether anything but a person's approval stands between the bot and the base branch."""
+    guard = forge.fetch_base_guard(repo)
+    verdict = Verdict.FINE if guard.holds else Verdict.ODD
+    cure = cure_guard(guard, repo.clone_url.removesuffix(".git"))
+    return Finding(f"base of {repo.full_name}", verdict, describe_guard(guard), cure)
 
 
 def _examine_labels(forge: OpenForge, repo: Repo) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from dispatcher.core.claims import CLOCK_SKEW, unexplained_assignment
 from dispatcher.core.errors import ClaimLost, DispatcherError, Gone, NeedsPerson, RetryLater
+from dispatcher.core.guarding import BaseGuard
 from dispatcher.core.markers import (
     ClaimNote,
     render_claim_marker,
@@ -122,6 +123,11 @@ class WorldForge:
             ), ()
 
         return self._ask(ask)
+
+    def fetch_base_guard(self, repo: Repo) -> BaseGuard:
+        return BaseGuard(
+            repo.default_branch, can_push=False, can_merge=False, why="the simulation's people merge"
+        )
 
     def quota_hold(self) -> Hold | None:
         until = self.weather.spent_until

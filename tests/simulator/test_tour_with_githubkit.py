@@ -163,7 +163,11 @@ def branches_commits_and_checks(street, bot_kit, admin_kit):
     assert admin_kit.rest.repos.get_branch_protection(
         **HERE, branch="main"
     ).parsed_data.required_status_checks.contexts
+    assert rest.repos.get_branch_rules(**HERE, branch="main").parsed_data == []
+    street.scene.protect(FULL, approvals=1, contexts=("ci",), ruleset=True)
     rules = rest.repos.get_branch_rules(**HERE, branch="main").parsed_data
+    ruleset = rest.repos.get_repo_ruleset(**HERE, ruleset_id=rules[0].ruleset_id).parsed_data
+    assert ruleset.current_user_can_bypass == "never"
     assert {rule.type for rule in rules} == {"pull_request", "required_status_checks"}
     rest.git.delete_ref(**HERE, ref="heads/side")
     fork = admin_kit.rest.repos.create_fork(**HERE).parsed_data

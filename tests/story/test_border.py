@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.core.defuse import BREAK
 from dispatcher.core.model import Stage
-from tests.story.office import APPROVE, DONE, SHOP, rejects, says, writes
+from tests.story.office import APPROVE, DONE, SHOP, opened, rejects, says, writes
 
 # Put together at run time, so that no scanner mistakes this file for a leak.
 LEAKED = "ghp_" + "a1B2c3D4e5F6" * 3
@@ -109,3 +109,30 @@ def test_a_rejected_finding_on_a_line_is_defused_like_the_summary(office):
     words = [review.body, *(comment.body for comment in pull.line_comments)]
     assert f"ask @{BREAK}bob" in "\n".join(words)
     assert not any("https://evil" in word for word in words)
+
+
+# ---------------------------------------------------------------- the bot cannot merge
+
+
+def test_an_open_base_is_told_at_the_start_and_work_goes_on(office):
+    number = office.asks()
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY
+    (told,) = [note for note in office.notes() if "could push" in note]
+    assert "acme/shop: the bot could push to it and merge by itself: `main`" in told
+    assert "settings/rules/new?target=branch" in told
+    assert "merge by itself" in office.asked("doctor")
+
+
+def test_where_a_guarded_base_is_required_nothing_starts_until_there_is_one(tmp_path):
+    with opened(tmp_path, rules={"require_protected_base": True}) as office:
+        number = office.opens()
+        office.labels(number)
+        office.settle()
+        assert office.roles() == []
+        assert "the bot could push to it" in office.status()
+
+        office.box.scene.protect(SHOP, approvals=1)
+        office.sweeps()
+        office.settle()
+        assert office.stage(number) is Stage.MERGE_READY
