@@ -123,6 +123,7 @@ def _build_repo(name: str, table: RepoTable, shape: FileShape) -> RepoRules:
         check_is_off=table.check == ["off"],
         protected_paths=tuple(table.protected_paths),
         ci_paths=tuple(table.ci_paths),
+        instruction_files=tuple(table.instruction_files),
         harvest=_build_harvest(overlay(shape.harvest, table.harvest)),
         agent_text=_build_agent_text(overlay(shape.agent_text, table.agent_text), shape.forge.base_url),
         trigger_regex=table.trigger_regex,

@@ -38,6 +38,7 @@ from dispatcher.core.housekeeping import DAY_S, KeepRules
 from dispatcher.core.rules import (
     AGENT_KINDS,
     CI_PATHS,
+    INSTRUCTION_FILES,
     AgentText,
     Caps,
     HarvestLimits,
@@ -397,6 +398,11 @@ class RepoTable(Table):
     ci_paths: Globs = Field(
         list(CI_PATHS),
         description="Where machines with secrets start programs: a new executable there is refused; [] allows it.",
+    )
+    instruction_files: Globs = Field(
+        list(INSTRUCTION_FILES),
+        description="What agent programs read as orders: a reviewer gets them as they are on the base, not as the pull request "
+        "has them.",
     )
     trigger_regex: Regex = Field(
         "", description='Comments that match count as a mention; "" means that only mentions do.'

@@ -94,6 +94,15 @@ CI_PATHS = (
 )
 """Folders whose programs are started by machines that hold secrets."""
 
+INSTRUCTION_FILES = (
+    "AGENTS.md", "AGENTS.override.md", "AGENT.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "QWEN.md", "WARP.md",
+    "CONVENTIONS.md", ".claude", ".codex", ".gemini", ".cursor", ".cursorrules", ".cursorignore", ".windsurf",
+    ".windsurfrules", ".clinerules", ".roo", ".roorules", ".kiro", ".continue", ".goosehints", ".junie", ".opencode",
+    "opencode.json", "opencode.jsonc", ".aider*", ".mcp.json", ".vscode/mcp.json", ".github/copilot-instructions.md",
+    ".github/instructions", ".github/prompts", ".github/chatmodes", ".github/agents", ".github/skills", ".dispatcher",
+)  # fmt: skip
+"""What agent programs read as orders from a working copy, at any depth where there is no slash in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caps:
@@ -259,6 +268,7 @@ class RepoRules:
     check_is_off: bool = False
     protected_paths: tuple[str, ...] = (".github/workflows/**",)
     ci_paths: tuple[str, ...] = CI_PATHS
+    instruction_files: tuple[str, ...] = INSTRUCTION_FILES
     harvest: HarvestLimits = field(default_factory=HarvestLimits)
     agent_text: AgentText = field(default_factory=AgentText)
     trigger_regex: str = ""

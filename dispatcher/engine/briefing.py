@@ -50,11 +50,16 @@ class Briefer:
             found: Sequence[Event] = ()
             if not effect.repairs:
                 commit, found = self._start_commit(effect, task, repo)
-                desk.workspaces.make_checkout(
-                    CheckoutOrder(
-                        repo, task.base, commit, task.branch, checkout, will_be_checked=role is Role.WORKER
-                    )
+                wanted = CheckoutOrder(
+                    repo,
+                    task.base,
+                    commit,
+                    task.branch,
+                    checkout,
+                    will_be_checked=role is Role.WORKER,
+                    from_base=() if _trusts_head(role, task) else repo.rules.instruction_files,
                 )
+                desk.workspaces.make_checkout(wanted)
             before_start()
             desk.runs.start(order)
             return found
@@ -146,6 +151,11 @@ class Briefer:
             return ""
         said = next((comment.body for comment in thread.comments if comment.id == task.ask.comment_id), None)
         return said if said is not None else (source.body if source else "")
+
+
+def _trusts_head(role: Role, task: Task) -> bool:
+    """Whether what the head says to agents may be obeyed: on our own branch it is our workers' own, and theirs to change."""
+    return role is Role.WORKER and not task.began_as_pull
 
 
 def _describe_comment(comment: Comment) -> dict[str, object]:

@@ -13,6 +13,8 @@ class CheckoutOrder:
     """A fresh checkout. `head` empty: the newest commit of the base; it may be a harvested commit that was never pushed.
 
     `branch` is the local branch to stand on. `will_be_checked`: what is committed there goes through the check.
+    `from_base` are patterns of files that are not to be taken from `head`: they lie
+    there as the base has them.
     """
 
     repo: Repo
@@ -21,6 +23,7 @@ class CheckoutOrder:
     branch: str
     destination: Path
     will_be_checked: bool = False
+    from_base: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

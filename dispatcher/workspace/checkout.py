@@ -14,6 +14,7 @@ from uuid import uuid4
 from dispatcher.core.errors import NeedsPerson
 from dispatcher.workspace.git import Git, Identity
 from dispatcher.workspace.process import Call
+from dispatcher.workspace.restoring import restore_from_base
 from dispatcher.workspace.store import Store
 
 _PARALLEL: Final = (
@@ -24,12 +25,16 @@ _PARALLEL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a checkout stands: the commit, the local branch, and the base to show as `origin/<base>`."""
+    """Where a checkout stands: the commit, the local branch, and the base to show as `origin/<base>`.
+
+    `from_base` are patterns of files that lie there as the base has them.
+    """
 
     commit: str
     branch: str
     base: str = ""
     base_head: str = ""
+    from_base: tuple[str, ...] = ()
 
 
 def make_checkout(git: Git, store: Store, standing: Standing, identity: Identity, folder: Path) -> None:
@@ -65,6 +70,8 @@ def _assemble(git: Git, store: Store, standing: Standing, identity: Identity, ma
     if standing.base_head:
         _write(inside / "refs" / "remotes" / "origin" / standing.base, f"{standing.base_head}\n")
     git.output(making, "reset", "--quiet", "--hard", call=Call(settings=_PARALLEL))
+    if standing.base_head and standing.from_base:
+        restore_from_base(git, making, standing.base_head, standing.from_base)
 
 
 def alternates_of(store: Store) -> str:

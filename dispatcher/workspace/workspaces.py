@@ -69,7 +69,7 @@ class GitWorkspaces:
         base_head = store.base_head(order.base)
         commit = order.head or base_head
         record.write_text(commit)
-        standing = Standing(commit, order.branch, order.base, base_head)
+        standing = Standing(commit, order.branch, order.base, base_head, order.from_base)
         make_checkout(self._git, store, standing, self._with.identity, order.destination)
         return commit
 
