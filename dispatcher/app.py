@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
+from dispatcher.core.errors import BadCredential
 from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames
 from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.desk import Desk, EngineSettings
@@ -61,6 +62,15 @@ def find_credential(settings: Settings, environment: Mapping[str, str] | None = 
             host="github.com" if host == "api.github.com" else host,
         )
     )
+
+
+def make_redactor(settings: Settings, environment: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """What takes the secrets that these settings lead to, and whatever looks like one, out of a text."""
+    host = dict(os.environ if environment is None else environment)
+    redactor = Redactor(agents_secrets(settings.agents, host))
+    with suppress(BadCredential):  # without a token there is none to be hidden
+        redactor.learn(find_credential(settings, host).token.reveal())
+    return redactor.redact
 
 
 def connect_forge(

@@ -289,6 +289,30 @@ def diagram(*, as_json: AsJson = False) -> None:
     screen.show(drawn.rstrip("\n"))
 
 
+@app.command("support-bundle")
+def support_bundle(
+    ctx: typer.Context,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="The archive; default: dispatcher-support-<time>.tar.gz here."),
+    ] = None,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pack versions, configuration, decisions, the log's end and doctor's answers for a bug report; no secrets."""
+    from dispatcher.surfaces.support import write_bundle
+
+    screen, at = screen_for(as_json), now()
+    target = file or Path(f"dispatcher-support-{at:%Y%m%d-%H%M%S}.tar.gz")
+    with screen.progress("Gathering ..."):
+        bundle = write_bundle(parts_of(ctx), config, target, now)
+    screen.show_json(bundle)
+    screen.show(
+        f"{bundle.file}: {', '.join(bundle.parts)}", "Look it through before you hand it to somebody."
+    )
+
+
 # ---------------------------------------------------------------- ordering
 
 

@@ -1,7 +1,7 @@
 """The parts that commands work with: what `dispatcher.app` puts together, and nothing beside it."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
@@ -151,6 +151,10 @@ class Parts(Protocol):
 
     def find_credential(self, settings: Settings) -> FoundToken:
         """The token that the settings lead to. Raises BadCredential."""
+        ...
+
+    def make_redactor(self, settings: Settings) -> Callable[[str], str]:
+        """What takes the secrets that these settings lead to, and whatever looks like one, out of a text."""
         ...
 
     def connect_forge(self, settings: Settings, journal: Journal) -> OpenForge:

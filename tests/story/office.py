@@ -101,6 +101,8 @@ class Office:
     agent_of: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     staff: dict[str, AgentConfig] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
+    agent_secret: str = ""
+    seen_processes: list[bytes] = field(default_factory=list)
     box: GitHubBox = field(init=False)
     daemon: app.Daemon = field(init=False)
     engine: Engine = field(init=False)
@@ -137,6 +139,7 @@ class Office:
         names = {role: self.agent_of.get(role, "scripted") for role in ("worker", "reviewer", "responder")}
         roles = tuple((role, (name,) if isinstance(name, str) else name) for role, name in names.items())
         named = {"scripted", *(name for _, listed in roles for name in listed)} - self.staff.keys()
+        secret = (("MODEL_API_KEY", self.agent_secret),) if self.agent_secret else ()
         repos = tuple(
             RepoRules(
                 id_name=name.replace("/", "-"),
@@ -153,7 +156,8 @@ class Office:
             config_file=self.root / "config.toml",
             state_dir=self.root / self.state,
             repos=repos,
-            agents={name: AgentConfig(name, "command", argv) for name in sorted(named)} | self.staff,
+            agents={name: AgentConfig(name, "command", argv, env=secret) for name in sorted(named)}
+            | self.staff,
             prices=self.prices,
             caps=self.caps,
             base_url=self.base_url or self.box.url,
