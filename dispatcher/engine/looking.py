@@ -41,6 +41,7 @@ from dispatcher.core.observe import (
     people_to_judge,
 )
 from dispatcher.core.policy import may_ask, teams_of
+from dispatcher.core.refused import refused_asks
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.ledger import apply, with_limits
 from dispatcher.ports import Look, Repo
@@ -302,6 +303,7 @@ class Watcher:
             task, snapshot = forget_pull(task), replace(snapshot, pull=None)
             desk.snapshots[task.key] = snapshot
         task = learn(with_limits(desk, task), snapshot, eyes)
+        self._note_refusals(task, snapshot, eyes)
         for event in observe(task, snapshot, eyes, desk.clock.now()):
             task = apply(desk, task, event)
         desk.journal.mark_heard([heard.comment.version for heard in spoken], task.key, desk.clock.now())
@@ -322,6 +324,17 @@ class Watcher:
         repo, snapshot = self._desk.repo_of(task), self._desk.snapshots.get(task.key)
         is_approved = task.stage is Stage.REVIEWING and task.run is None
         return self.take_in(repo, task, snapshot) if repo and snapshot and is_approved else task
+
+    def _note_refusals(self, task: Task, snapshot: Snapshot, eyes: Eyes) -> None:
+        """An ask by somebody who may not ask starts nothing and costs no comment; `explain` tells it, once each."""
+        journal, now = self._desk.journal, self._desk.clock.now()
+        asks = {ask.version: ask for ask in refused_asks(task, snapshot, eyes)}
+        new = journal.load_unheard(tuple(asks), task.key) if asks else ()
+        for version in new:
+            ask = asks[version]
+            journal.note(task.key, f"{task.name}: @{ask.who.login} {ask.how}, but may not ask here", now)
+        if new:
+            journal.mark_heard(new, task.key, now)
 
     def _note_approvals(self, task: Task, snapshot: Snapshot) -> Task:
         """A person's formal approval, once each: it is written down, and a reviewer run still has to approve."""
@@ -373,7 +386,7 @@ class Watcher:
             if heard.comment.author.id not in allowed:
                 self._desk.journal.note(
                     task.key,
-                    f"@{heard.comment.author.login} may not ask here: ignored",
+                    f"{task.name}: @{heard.comment.author.login} spoke to the bot, but may not ask here",
                     self._desk.clock.now(),
                 )
         listened = tuple(heard for heard in spoken if heard.comment.author.id in allowed)

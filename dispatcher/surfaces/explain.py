@@ -18,6 +18,7 @@ from dispatcher.surfaces.screen import one_line, render_age, render_clock
 
 _ITEM = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9._-]+)(?:#|/issues/|/pull/)(\d{1,9})")
 _SHOWN = 10
+_SEARCHED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ def explain_item(parts: Parts, settings: Settings, item: str, now: datetime) -> 
     with looking_into_journal(parts, settings) as journal:
         task = find_task(journal.load_tasks(with_over=True), repo, number) if journal else None
         if journal is None or task is None:
-            return explain_unknown(repo, number, settings, now)
+            notes = journal.load_notes(limit=_SEARCHED) if journal else ()
+            return explain_unknown(f"{repo}#{number}", settings, now, notes)
         return explain_task(task, journal, settings, now)
 
 
@@ -87,17 +89,20 @@ def explain_task(task: Task, journal: Journal, settings: Settings, now: datetime
     )
 
 
-def explain_unknown(repo: str, number: int, settings: Settings, now: datetime) -> Explanation:
-    """Why an item is no task of ours."""
-    item, rules = f"{repo}#{number}", settings.repo_named(repo)
+def explain_unknown(
+    item: str, settings: Settings, now: datetime, notes: Iterable[tuple[datetime, str]] = ()
+) -> Explanation:
+    """Why an item is no task of ours; `notes` are all that were written down, newest first."""
+    repo = item.partition("#")[0]
+    rules = settings.repo_named(repo)
     if rules is None:
         known = ", ".join(one.full_name for one in settings.repos) or "none"
         text = f"{item}: {repo} is not in {settings.config_file.name} (repositories there: {known})."
         return Explanation(item, now, text, f'Add [repo.{repo.split("/")[1]}] with repo = "{repo}".')
+    about = tuple(note for note in notes if note[1].casefold().startswith(f"{item.casefold()}: "))[:_SHOWN]
     text = f"{item} is no task: nobody who may ask has put `{rules.labels.turn}` on it, or the dispatcher has not looked yet."
-    return Explanation(
-        item, now, text, f"Put the label `{rules.labels.turn}` on it, or mention the bot in a comment."
-    )
+    cure = f"Put the label `{rules.labels.turn}` on it, or mention the bot in a comment."
+    return Explanation(item, now, text, cure, notes=about)
 
 
 def render_explanation(told: Explanation) -> Sequence[str]:

@@ -272,7 +272,7 @@ def test_a_strangers_trigger_starts_nothing(followed):
     office.sweeps()
 
     assert office.roles() == ["responder"]
-    assert "@mallory may not ask here" in office.status()
+    assert "@mallory spoke to the bot, but may not ask here" in office.status()
 
 
 # ---------------------------------------------------------------- tokens and servers
