@@ -15,6 +15,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
 from dispatcher.core.errors import BadCredential
 from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames
+from dispatcher.core.unboxed import is_unboxed, warn_of_sandboxes
 from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.desk import Desk, EngineSettings
 from dispatcher.engine.house import House
@@ -32,6 +33,7 @@ from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.runs.sandbox.border import Border
+from dispatcher.runs.sandbox.trial import try_bwrap
 from dispatcher.runs.stored import StoredFolders
 from dispatcher.runs.trial import ask_agent, look_at_agent
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
@@ -122,6 +124,12 @@ def try_agent(settings: Settings, agent: str, *, live: bool) -> AgentTrial:
     return ask_agent(config, users[0], RunSettings(settings.state_dir / "trials", identity), os.environ)
 
 
+def find_sandbox_trouble() -> tuple[str, str] | None:
+    """Really start a sandbox: None when it works, else why not and what would help."""
+    trial = try_bwrap()
+    return None if trial.machine else (trial.why, trial.cure)
+
+
 @dataclass(slots=True)
 class Daemon:
     """The engine with everything that it holds open. `close` lets go; runs go on."""
@@ -142,6 +150,12 @@ class Daemon:
         with ExitStack() as handlers:
             _stop_on_signals(self.engine, handlers)
             self.engine.run(before_tick=self._reload)
+
+    def warn(self) -> None:
+        """Leave for `status` what runs without a sandbox."""
+        has_sandbox = find_sandbox_trouble() is None
+        rules = self.engine.desk.settings.rules
+        self._tell("sandbox-warning", "\n".join(warn_of_sandboxes(rules, has_sandbox=has_sandbox)))
 
     def start(self) -> None:
         """Pick up where a predecessor stopped; for those who tick by themselves."""
@@ -193,6 +207,7 @@ class Daemon:
                 desk.runs.agents = self.config.settings.agents
             self.engine.watcher.reconnect()
             free_after_edit(desk)
+            self.warn()
         self._tell("config-problem", self.config.problem)
         if isinstance(desk.runs, ProcessRuns):
             self._tell("prompt-problem", "\n".join(desk.runs.prompt_problems()))
@@ -235,7 +250,9 @@ def build_engine(
         stack.callback(housekeeper.close)
         config = ConfigFile(settings.config_file, host) if settings.config_file.is_file() else None
         learn = partial(_learn, redactor, host)
-        return Daemon(Engine(desk, housekeeper), config, workspaces, learn, stack.pop_all())
+        daemon = Daemon(Engine(desk, housekeeper), config, workspaces, learn, stack.pop_all())
+        daemon.warn()
+        return daemon
     raise AssertionError
 
 
@@ -259,6 +276,11 @@ def _desk(
             labels_of=lambda repo: _labels(desk, repo),
             agents=lambda: desk.settings.agents,
             allowed_in=lambda repo: _agent_text(desk, repo),
+            is_unboxed=lambda repo: any(
+                is_unboxed(rules, has_sandbox=find_sandbox_trouble() is None)
+                for rules in desk.settings.rules
+                if rules.full_name == repo
+            ),
         ),
     )
     return desk

@@ -142,7 +142,8 @@ class Collector:
             case "exited" if report.exit_code == 0:
                 return outcome
             case "exited":
-                return RunDied(run_id, f"it ended with code {report.exit_code} and without an outcome")
+                why = report.detail or f"it ended with code {report.exit_code} and without an outcome"
+                return RunDied(run_id, why)
             case _:
                 return RunDied(run_id, report.detail or report.ended_because or "its supervisor is gone")
 

@@ -131,7 +131,7 @@ def _run(program: list[str], spec: "dict[str, Any]", words: int) -> None:
             forbid_user_namespaces()
         _start_relays(spec["relays"])
         os.setsid()
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(signum, signal.SIG_DFL)
         for name, value in spec["limits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))

@@ -98,6 +98,22 @@ def _walk(children: dict[int, list[Process]], root_pid: int) -> Iterator[Process
                 yield child
 
 
+def memory_bytes_of(processes: list[Process], limit_bytes: int) -> int:
+    """What these processes hold in memory of their own, in bytes; pages that they share count once as soon as the sum is over the limit."""
+    held = sum(_field_of(process.pid, "status", b"RssAnon:") for process in processes)
+    if held <= limit_bytes:
+        return held
+    return sum(_field_of(process.pid, "smaps_rollup", b"Pss_Anon:") for process in processes)
+
+
+def _field_of(pid: int, name: str, field: bytes) -> int:
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith(field)), 0)
+    except (OSError, ValueError):
+        return 0
+
+
 def send_signal(process: Process, signum: int) -> bool:
     """Signal exactly this process; False when it is gone or its pid belongs to another one by now."""
     try:

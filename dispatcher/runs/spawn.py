@@ -77,6 +77,16 @@ def spawn(program: Program, isolation: str) -> Spawned:
     return _spawn_plain(program, isolation if isolation != AUTO else PLAIN)
 
 
+def run_quietly(argv: list[str], environment: dict[str, str]) -> None:
+    """Run a short command of ours to its end; nothing is heard of it."""
+    pid = os.fork()
+    if pid == 0:
+        silence = os.open(os.devnull, os.O_RDWR)
+        close_all_but({silence})
+        _become(Program(argv, environment, "/", os.devnull, silence), silence)
+    os.waitpid(pid, 0)
+
+
 def can_isolate() -> bool:
     """Whether a process namespace really works here: makes one and lets it go. Forks: for a small process only."""
     become_subreaper()

@@ -33,6 +33,7 @@ _CLOSING_S = 60.0
 _GONE_S = 10.0
 _OUTPUT_FACTOR = 50  # a run that prints so many times its log's cap is ended; the cap alone only cuts the log
 _PROGRESS_NOTE_S = 1.0
+_WEIGH_S = 1.0
 _ASIDE_S = 1.0
 _CHUNKS_PER_LOOK = 64
 
@@ -74,7 +75,7 @@ class Supervisor:
         self.doorkeeper_is_lost = False
         self.began_at = time.time()
         self.began_s = self.heard_s = time.monotonic()
-        self.noted_s = 0.0
+        self.noted_s = self.weighed_s = 0.0
         self.out_seen = _modified(order.out_path)
         self.because = ""
         self.detail = ""
@@ -121,7 +122,7 @@ class Supervisor:
                 self._judge(time.monotonic())
         if not self.because:
             lost = "its doorkeeper ended before it: there was no way out any more"
-            self._conclude("exited", lost if self.doorkeeper_is_lost else "")
+            self._conclude("exited", lost if self.doorkeeper_is_lost else self._name_the_limit())
 
     def _start(self, argv: list[str], environment: dict[str, str], stdin_path: str, *, note: bool) -> bool:
         program = spawn.Program(argv, environment, self.order.checkout, stdin_path, self.output_write)
@@ -164,6 +165,23 @@ class Supervisor:
             )
         elif self.log.total_bytes > order.log_bytes * _OUTPUT_FACTOR:
             self._begin_ending("output-too-large", f"printed {self.log.total_bytes} bytes")
+        elif order.memory_bytes and now_s >= self.weighed_s + _WEIGH_S:
+            self.weighed_s = now_s
+            self._check_memory()
+
+    def _check_memory(self) -> None:
+        limit_bytes = self.order.memory_bytes
+        held_bytes = proctree.memory_bytes_of(proctree.find_descendants(os.getpid()), limit_bytes)
+        if held_bytes > limit_bytes:
+            words = f"used {held_bytes // 1_000_000} MB of memory, the limit is {limit_bytes // 1_000_000} MB"
+            self._begin_ending("out-of-memory", words)
+            self.pending_signals.clear()  # every second of grace makes it worse for everybody else
+
+    def _name_the_limit(self) -> str:
+        """What the exit code tells of a limit, if it does."""
+        if self.exit_code == 128 + signal.SIGXFSZ and self.order.file_bytes:
+            return f"a file grew beyond the limit of {self.order.file_bytes // 1_000_000} MB"
+        return ""
 
     def _begin_ending(self, because: str, detail: str) -> None:
         self._conclude(because, detail)
@@ -177,6 +195,7 @@ class Supervisor:
             self.next_signal_s = now_s + self.order.grace_s
         else:
             self._signal_tree(signal.SIGKILL)
+            self._remove_container()
             self.next_signal_s = now_s + _LOOK_S
 
     def _read_stop_request(self) -> None:
@@ -239,6 +258,11 @@ class Supervisor:
             if isolation != spawn.SANDBOX or self._is_init(process) or signum == signal.SIGKILL:
                 proctree.send_signal(process, signum)
 
+    def _remove_container(self) -> None:
+        """The engine, not we, is the parent of what runs in a container."""
+        if self.order.kill_argv and self.child and self.child.isolation == spawn.CONTAINER:
+            spawn.run_quietly(self.order.kill_argv, dict(os.environ))
+
     def _is_init(self, process: proctree.Process) -> bool:
         return self.child is not None and process.parent == self.child.pid
 
@@ -250,6 +274,7 @@ class Supervisor:
         return list(mine.values())
 
     def _end_everything(self) -> None:
+        self._remove_container()
         left = proctree.kill_until_gone(self._find_tree, _GONE_S, self._collect)
         if left:
             self.detail = f"{self.detail}; {left} processes could not be killed".strip("; ")

@@ -15,7 +15,8 @@ from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.guarding import cure_guard, describe_guard
 from dispatcher.core.money import price_of, render_usd
-from dispatcher.core.rules import AgentConfig, Price
+from dispatcher.core.rules import AgentConfig, Price, SandboxKind
+from dispatcher.core.unboxed import ROLES, kind_for, warn_of_sandboxes
 from dispatcher.ports import AgentTrial, Repo
 from dispatcher.surfaces.looking import looking_into_journal
 from dispatcher.surfaces.parts import KnowsLabels, OpenForge, Parts
@@ -81,6 +82,7 @@ def examine(
     yield examine_git()
     yield from examine_agents(parts, settings, live=live)
     yield from examine_holds(parts, settings, now())
+    yield from examine_sandbox(parts, settings)
     yield examine_isolation(parts)
     yield from _examine_forge(parts, settings, now)
 
@@ -183,6 +185,25 @@ def examine_holds(parts: Parts, settings: Settings, now: datetime) -> Iterator[F
             cure = f"{_CURES[hold.kind]} To try it now: dispatcher retry --agent {hold.agent}."
             verdict = Verdict.LATER if hold.until else Verdict.BAD
             yield Finding(f"hold of {hold.agent}", verdict, f"gets no runs {until}: {hold.why}", cure)
+
+
+def examine_sandbox(parts: Parts, settings: Settings) -> Iterator[Finding]:
+    """Really start a sandbox, and name who goes without one."""
+    wanted = {kind_for(repo, role) for repo in settings.repos for role in ROLES}
+    trouble = parts.find_sandbox_trouble()
+    if trouble is None:
+        yield Finding(
+            "sandbox",
+            Verdict.FINE,
+            "bubblewrap starts here: runs and checks see nothing else of this machine",
+        )
+    else:
+        why, cure = trouble
+        verdict = Verdict.BAD if SandboxKind.BWRAP in wanted else Verdict.ODD
+        yield Finding("sandbox", verdict, f"it cannot be started: {why}", cure)
+    for warning in warn_of_sandboxes(settings.repos, has_sandbox=trouble is None):
+        cure = 'kind = "auto" in [sandbox] takes bubblewrap where it works.'
+        yield Finding("sandbox", Verdict.ODD, warning, cure)
 
 
 def examine_isolation(parts: Parts) -> Finding:

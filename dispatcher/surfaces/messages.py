@@ -204,22 +204,31 @@ def _no_agents() -> Collection[str]:
     return ()
 
 
+def _never(_repo: str) -> bool:
+    return False
+
+
 def _default_labels(_repo: str) -> LabelNames:
     return LabelNames()
 
 
 def _nothing_allowed(_repo: str) -> AgentText:
     return AgentText()
+NO_SANDBOX = "\n\n> [!WARNING]\n> Agents or checks of this repository run **without a sandbox**: with all rights of the dispatcher's user on its machine."
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """The `Words` of the product. `bot_login`, `labels_of`, `allowed_in` (by `owner/name`) and `agents` (names) are asked anew for every text."""
+    """The `Words` of the product; its fields are asked anew for every text.
+
+    `bot_login` and `agents` name whom is spoken of; `labels_of`, `allowed_in` and `is_unboxed` are about `owner/name`.
+    """
 
     bot_login: Callable[[], str]
     labels_of: Callable[[str], LabelNames] = _default_labels
     agents: Callable[[], Collection[str]] = _no_agents
     allowed_in: Callable[[str], AgentText] = _nothing_allowed
+    is_unboxed: Callable[[str], bool] = _never
 
     def status(self, task: Task, now: datetime) -> str:
         """The status comment: where the task stands, who works, what was used, what happens next. `now` is aware UTC."""
@@ -227,7 +236,11 @@ class Messages:
         rows = "\n".join(
             f"| {name} | {value} |" for name, value in (*_status_rows(task), *self._wish_rows(task))
         )
-        return f"**{headline}**\n\n| | |\n|---|---|\n{rows}\n\n**Next:** {self._fill(following, task)}{_pause(task, now)}"
+        return f"**{headline}**\n\n| | |\n|---|---|\n{rows}\n\n**Next:** {self._fill(following, task)}{_pause(task, now)}{self._warning(task)}"
+
+    def _warning(self, task: Task) -> str:
+        """Where the agents are not shut in, whoever reads the pull request should know."""
+        return NO_SANDBOX if self.is_unboxed(task.repo) else ""
 
     def _wish_rows(self, task: Task) -> list[tuple[str, str]]:
         """A label that names no agent is told where it was put on."""

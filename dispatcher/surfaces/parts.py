@@ -169,6 +169,10 @@ class Parts(Protocol):
         """Look for an agent's program and login; with `live` ask it one line. Raises RetryLater, BadConfig."""
         ...
 
+    def find_sandbox_trouble(self) -> tuple[str, str] | None:
+        """Really start a sandbox: None when it works, else why not and what would help."""
+        ...
+
     def build_engine(
         self,
         settings: Settings,

@@ -71,6 +71,7 @@ class Status:
     state_dir: str
     config_problem: str
     intake: str
+    sandbox: str = ""
     tasks: tuple[TaskLine, ...] = ()
     runs: tuple[RunLine, ...] = ()
     notes: tuple[tuple[datetime, str], ...] = ()
@@ -103,6 +104,7 @@ def load_status(parts: Parts, file: Path | None, environ: Mapping[str, str], now
             status,
             config_problem=problem,
             intake=intake,
+            sandbox=journal.load_cursor("sandbox-warning") or "",
             tasks=tasks,
             runs=runs,
             notes=notes,
@@ -131,6 +133,8 @@ def render_status(status: Status) -> "tuple[RenderableType, ...]":
     page: list[RenderableType] = [_headline(status)]
     if status.config_problem:
         page.append(Text(each_line(status.config_problem), style="red"))
+    if status.sandbox:
+        page.append(Text(each_line(status.sandbox), style="yellow"))
     page.append(
         _task_table(status) if status.tasks else Text("No open tasks. Put the turn label on an issue.")
     )

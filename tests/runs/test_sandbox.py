@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,41 @@ def test_what_was_left_uncommitted_is_committed_inside_as_well(boxed: Desk) -> N
     seen = (boxed.folder(run_id).home / "seen").read_text()
     assert "agent.log" not in seen
     assert "prompt.md" not in seen
+
+
+FORKS = """
+import os, time
+made = 0
+try:
+    for made in range(99):
+        if os.fork() == 0:
+            time.sleep(60)
+except BlockingIOError:
+    print("refused after", made)
+"""
+
+
+def test_a_fork_bomb_is_refused_at_the_limit_and_nothing_of_it_is_left(boxed: Desk) -> None:
+    boxed.limits = replace(boxed.limits, processes=20)
+    boxed.config = replace(boxed.config, argv=("/usr/bin/python3", "-c", FORKS))
+    report = boxed.finished()
+    assert report.ended_because == "exited"
+    assert int(boxed.log(report.run_id).split()[-1]) < 20
+    assert boxed.living(report.run_id) == []
+
+
+def test_a_file_that_grows_without_end_is_named(boxed: Desk) -> None:
+    boxed.limits = replace(boxed.limits, file_bytes=2_000_000)
+    boxed.shell("exec dd if=/dev/zero of=big bs=1M count=9")
+    report = boxed.finished()
+    assert report.detail == "a file grew beyond the limit of 2 MB"
+    assert (boxed.folder(report.run_id).checkout / "big").stat().st_size == 2_000_000
+
+
+def test_memory_is_counted_over_the_whole_tree_and_named(desk: Desk) -> None:
+    desk.limits = replace(desk.limits, memory_bytes=150_000_000)
+    hold = "import time; held = b'x' * 60_000_000; time.sleep(60)"
+    desk.shell(f'for n in 1 2 3 4; do /usr/bin/python3 -c "{hold}" & done; wait')
+    report = desk.finished()
+    assert report.ended_because == "out-of-memory"
+    assert "MB of memory, the limit is 150 MB" in report.detail

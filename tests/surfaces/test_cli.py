@@ -84,6 +84,7 @@ class Parts:
     def __init__(self):
         self.forge = ForgeOffice()
         self.isolates = True
+        self.sandbox_trouble = None
         self.engine_error = None
         self.ticks = 0
         self.ends = True
@@ -118,6 +119,9 @@ class Parts:
 
     def close(self):
         self.was_closed = True
+
+    def find_sandbox_trouble(self):
+        return self.sandbox_trouble
 
     def can_isolate(self):
         return self.isolates
@@ -487,6 +491,20 @@ def test_doctor_needs_a_person_for_what_is_bad(desk):
     assert verdicts(answer)["acme/shop"] == "bad"
     assert verdicts(answer)["isolation"] == "odd"
     assert verdicts(answer)["clock"] == "bad"
+
+
+def test_doctor_says_why_no_sandbox_starts_and_who_goes_without(desk):
+    desk.parts.sandbox_trouble = ("AppArmor says no", "Say yes.")
+    _, answer = desk.ask("doctor")
+    found = [
+        (one["verdict"], one["found"], one["cure"]) for one in answer["findings"] if one["what"] == "sandbox"
+    ]
+    assert found[0] == ("odd", "it cannot be started: AppArmor says no", "Say yes.")
+    assert found[1][1].startswith("acme/shop: worker, reviewer, responder, check run without a sandbox")
+    desk.config.write_text(desk.config.read_text() + '\n[sandbox]\nkind = "bwrap"\n')
+    code, answer = desk.ask("doctor")
+    assert code == 3
+    assert [one["verdict"] for one in answer["findings"] if one["what"] == "sandbox"] == ["bad"]
 
 
 def test_doctor_says_which_labels_are_missing(desk):
