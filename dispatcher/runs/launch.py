@@ -225,7 +225,7 @@ def _dress(
     ready: Launch, settings: RunSettings, machine: Machine, clad: Clad, host: Mapping[str, str]
 ) -> dict[str, object]:
     """What the order says otherwise when the run gets a sandbox: both command lines, inside of it."""
-    machine, folder = user_for(machine, ready.order.rules.full_name), ready.folder
+    machine, folder = user_for(machine, ready.order.run.id), ready.folder
     folder.net.chmod(0o755)
     for path in filter(Path.exists, (folder.prompt, folder.context, folder.schema)):
         path.chmod(0o644)  # the folder above keeps everybody else out; the agent may be another user

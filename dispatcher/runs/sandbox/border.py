@@ -57,7 +57,7 @@ class Border:
         limits = rules.limits
         bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes)
         view = self._view(tuple(argv), reach, rules)
-        return compose_bwrap(user_for(machine, rules.full_name), view, Program(tuple(argv), bounds))
+        return compose_bwrap(user_for(machine, str(reach.writable[0])), view, Program(tuple(argv), bounds))
 
     def _view(self, argv: tuple[str, ...], reach: Shown, rules: RepoRules) -> View:
         home = Path(self.environment.get("HOME") or "/root")

@@ -79,7 +79,7 @@ def spare_user(seed: str = "") -> int:
 
 
 def user_for(machine: Machine, seed: str) -> Machine:
-    """The machine with a user of its own for this seed, where it becomes one at all: two repositories never share a user."""
+    """The machine with a user of its own for this seed, where it becomes one at all: two runs never share a user, nor its count of processes."""
     return replace(machine, user=spare_user(seed)) if machine.user else machine
 
 
