@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dispatcher.core.model import LiveRun, Role
-from dispatcher.core.rules import AgentConfig, RepoRules
+from dispatcher.core.rules import AgentConfig, NetworkAccess, RepoRules, SandboxKind, SandboxRules
 from dispatcher.ports import RunOrder
 from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.launch import RunSettings, can_isolate
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, find_shipped_prompts
+from dispatcher.runs.sandbox.trial import try_bwrap
 
 REPEATS = 15
 AGENT = 'date +%s%N > "$DISPATCHER_RUN_DIR/out/first"; while ! [ -e go ]; do sleep 0.02; done'
@@ -33,8 +34,26 @@ def measure() -> list[tuple[str, str, str]]:
         ("supervisor, memory of its own", f"{max(row[1] for row in seen) / 1024:.1f} MB", "-"),
         (f"start to the agent's first command, {kind}", f"{first_ms:.0f} ms", "20 ms"),
         ("the same, against a bare interpreter's start and end", f"{first_ms / bare_ms:.1f} times", "-"),
+        ("sandbox start overhead, median, against none", measure_sandbox(first_ms, bare_ms), "-"),
         ("start() as the daemon sees it", f"{statistics.median(row[3] for row in seen):.0f} ms", "-"),
     ]
+
+
+def measure_sandbox(none_ms: float, bare_ms: float) -> str:
+    """How much later the agent's first command comes in bubblewrap; none and bubblewrap take turns, so that both see the same weather."""
+    trial = try_bwrap()
+    if trial.machine is None:
+        return f"skipped: {trial.why}"
+    with tempfile.TemporaryDirectory() as folder:
+        pairs = [
+            (
+                measure_once(Path(folder), 2 * n)[2],
+                measure_once(Path(folder), 2 * n + 1, SandboxKind.BWRAP)[2],
+            )
+            for n in range(REPEATS)
+        ]
+    more_ms = statistics.median(boxed - bare for bare, boxed in pairs)
+    return f"{more_ms:.0f} ms (none: {none_ms:.0f} ms; {more_ms / bare_ms:.1f} times a bare interpreter)"
 
 
 def time_bare_interpreter_ms() -> float:
@@ -44,7 +63,9 @@ def time_bare_interpreter_ms() -> float:
     return (time.perf_counter_ns() - began_ns) / 1e6
 
 
-def measure_once(root: Path, number: int) -> tuple[int, int, float, float]:
+def measure_once(
+    root: Path, number: int, sandbox: SandboxKind = SandboxKind.NONE
+) -> tuple[int, int, float, float]:
     """Resident and private kB of the supervisor, ms to the first command, ms that start() took."""
     runs = ProcessRuns(
         RunSettings(root, GitIdentity("bot", "bot@bench.invalid")),
@@ -53,7 +74,15 @@ def measure_once(root: Path, number: int) -> tuple[int, int, float, float]:
         host={"PATH": os.environ["PATH"]},
     )
     run = LiveRun(f"run-{number}", Role.REVIEWER, "agent", "", datetime.now(UTC))
-    order = RunOrder(run, "a/b", RepoRules("b", "a", "b"), Role.REVIEWER, {"task": "a/b#1"}, 60, 60)
+    order = RunOrder(
+        run,
+        "a/b",
+        RepoRules("b", "a", "b", sandbox=SandboxRules(sandbox, NetworkAccess.OFF)),
+        Role.REVIEWER,
+        {"task": "a/b#1"},
+        60,
+        60,
+    )
     checkout = runs.prepare(order)
     checkout.mkdir()
     began_ns = time.time_ns()

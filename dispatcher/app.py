@@ -353,7 +353,7 @@ def _workspaces(settings: Settings, token: Secret, redactor: Redactor) -> GitWor
             identity=Identity("dispatcher", "dispatcher@localhost"),
             token=token.reveal,
             secrets=lambda: redactor.values,
-            confinement=Border(_private(settings)),
+            confinement=Border(_private(settings), settings.state_dir / "caches"),
         ),
     )
 

@@ -1,7 +1,8 @@
 """Process 1 of a sandbox: `inside.py SPEC PROGRAM [ARGUMENT...]`. Standard library only.
 
 SPEC is a JSON object without secrets: `user` (number to become, 0 = stay), `own` (paths to hand to that user), `relays` (lists of a port
-and the path of a unix socket), `limits` (names of `resource` and their values), `words` (a descriptor for what went wrong, -1 = none).
+and the path of a unix socket), `limits` (names of `resource` and their values), `words` (a descriptor for what went wrong, -1 = none),
+`wall_s` (after so many seconds it ends by itself).
 It hands INT and TERM on to everything, collects orphans, and ends with the program: then the kernel ends the rest.
 """
 
@@ -48,6 +49,10 @@ def main(argv: list[str]) -> int:
     words = int(spec["words"])
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _hand_on)
+    if spec.get("wall_s"):
+        # Nobody of ours may be left to end a container: it does so by itself.
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(124))
+        signal.alarm(int(spec["wall_s"]))
     child = os.fork()
     if child == 0:
         _run(program, spec, words)

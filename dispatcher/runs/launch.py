@@ -9,21 +9,30 @@ from pathlib import Path
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.model import Role
-from dispatcher.core.rules import AgentConfig, SandboxKind, SandboxRules
+from dispatcher.core.rules import AgentConfig, SandboxRules
 from dispatcher.ports import RunOrder
-from dispatcher.runs.agents.kind import AgentKind, Invocation
+from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.doors.choosing import choose_doorway, settle_access
 from dispatcher.runs.doors.doorway import ForgeReads, OpenDoors, Outfit, dress
 from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
 from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
 from dispatcher.runs.plan import Plan
-from dispatcher.runs.sandbox.bwrap import Machine, Program, compose_bwrap
-from dispatcher.runs.sandbox.choice import choose_machine
-from dispatcher.runs.sandbox.dressing import Wearer, view_of_closing, view_of_run
-from dispatcher.runs.sandbox.trial import user_for
+from dispatcher.runs.sandbox.boxing import Boxing
+from dispatcher.runs.sandbox.bwrap import Program
+from dispatcher.runs.sandbox.caches import make_caches
+from dispatcher.runs.sandbox.choice import Box, choose_box
+from dispatcher.runs.sandbox.container import Engine
+from dispatcher.runs.sandbox.dressing import (
+    Wearer,
+    view_of_closing,
+    view_of_container,
+    view_of_container_closing,
+    view_of_run,
+    with_caches,
+)
+from dispatcher.runs.sandbox.logins import copy_logins
 from dispatcher.runs.sandbox.view import Bounds, Relay
-from dispatcher.runs.spawn import SANDBOX
 from dispatcher.runs.supervisor import LOCK_IS_TAKEN
 
 IGNORED = """\
@@ -82,6 +91,11 @@ class RunSettings:
     python: str = sys.executable
     private: tuple[Path, ...] = ()
 
+    @property
+    def caches(self) -> Path:
+        """One folder per repository that keeps caches."""
+        return self.root.parent / "caches"
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -117,9 +131,11 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
     environment = build_environment(
         folder, ready.plan.mark, settings.identity, ready.config, kind.pass_env, host
     )
-    machine = choose_border(ready.sandbox.kind, settings)
+    box = choose_border(ready.sandbox, settings)
     bare = Outfit(dict(kind.env) | dict(environment.variables), ready.config)
-    doorway = choose_doorway(ready.sandbox, kind, bare, ready.forge, host, has_sandbox=machine is not None)
+    doorway = choose_doorway(ready.sandbox, kind, bare, ready.forge, host, has_sandbox=box is not None)
+    if box:
+        bare = _settle_in(bare, kind, folder, host)
     try:
         with ExitStack() as stack:
             doors = stack.enter_context(OpenDoors(doorway, folder.net)) if doorway else None
@@ -129,8 +145,8 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_text(path, text)
             order = _render_order(ready, settings, kind, invocation, environment)
-            if machine:
-                order |= _dress(ready, settings, machine, Clad(invocation, outfit, doors), host)
+            if box:
+                order |= _dress(ready, settings, box, Clad(invocation, outfit, doors), host)
             done = _start(folder, settings, order, outfit, doors)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RetryLater(f"the supervisor of run {folder.path.name} could not be started: {error}") from error
@@ -164,9 +180,9 @@ def _start(
         )
 
 
-def choose_border(kind: SandboxKind, settings: RunSettings) -> Machine | None:
+def choose_border(rules: SandboxRules, settings: RunSettings) -> Box | None:
     """The sandbox that a run gets here; None means none. Raises BadConfig when the one that is asked for does not work."""
-    return choose_machine(kind) if settings.isolation != "plain" else None
+    return choose_box(rules) if settings.isolation != "plain" else None
 
 
 def can_isolate(python: str = sys.executable) -> bool:
@@ -222,37 +238,56 @@ def _render_order(
 
 
 def _dress(
-    ready: Launch, settings: RunSettings, machine: Machine, clad: Clad, host: Mapping[str, str]
+    ready: Launch, settings: RunSettings, box: Box, clad: Clad, host: Mapping[str, str]
 ) -> dict[str, object]:
     """What the order says otherwise when the run gets a sandbox: both command lines, inside of it."""
-    machine, folder = user_for(machine, ready.order.run.id), ready.folder
+    folder = ready.folder
     folder.net.chmod(0o755)
     for path in filter(Path.exists, (folder.prompt, folder.context, folder.schema)):
         path.chmod(0o644)  # the folder above keeps everybody else out; the agent may be another user
-    named = (
-        *kind_named(ready.config.kind).pass_env,
-        *ready.config.pass_env,
-        *dict(ready.config.env),
-        *_CERTIFICATES,
-    )
-    argv, doors = clad.invocation.argv, clad.doors
-    rules = replace(ready.sandbox, network=settle_access(ready.sandbox.network, has_sandbox=True))
-    shared = ready.order.shared
-    wearer = Wearer(folder, clad.outfit.config, argv, rules, shared, clad.outfit.variables, named)
+    limits, closing = ready.order.rules.limits, tuple(_closing_argv(ready))
+    bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes, int(ready.order.wall_s))
+    relays = tuple(Relay(port, path) for port, path in clad.doors.relays) if clad.doors else ()
+    wearer = _wearer(ready, clad)
+    private = (settings.root, *settings.private)
     home = Path(host.get("HOME") or "/root")
-    view = view_of_run(wearer, (settings.root, *settings.private), home)
-    limits = ready.order.rules.limits
-    bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes)
-    closing = _closing_argv(ready)
-    closed = Program(tuple(closing), bounds, is_supervised=True)
-    relays = tuple(Relay(port, path) for port, path in doors.relays) if doors else ()
+    caches = make_caches(ready.sandbox.caches, settings.caches, ready.order.rules.full_name, host)
+    boxing = Boxing(box, folder.path.name, tuple(clad.outfit.variables))
+    shared = ready.order.shared
+    if isinstance(box, Engine):
+        view = with_caches(view_of_container(wearer), caches)
+        closed_view = view_of_container_closing(folder, shared)
+    else:
+        view = with_caches(view_of_run(wearer, private, home), caches)
+        closed_view = view_of_closing(folder, shared)
+    agent = Program(clad.invocation.argv, bounds, relays, is_supervised=True)
     return {
-        "isolation": SANDBOX,
-        "argv": list(compose_bwrap(machine, view, Program(argv, bounds, relays, is_supervised=True))),
-        "closing_argv": list(compose_bwrap(machine, view_of_closing(folder, shared), closed))
+        "argv": list(boxing.compose(view, agent)),
+        "closing_argv": list(boxing.compose(closed_view, replace(agent, argv=closing, relays=())))
         if closing
         else [],
+        "isolation": boxing.isolation,
+        "kill_argv": list(boxing.removal),
     }
+
+
+def _wearer(ready: Launch, clad: Clad) -> Wearer:
+    rules = replace(ready.sandbox, network=settle_access(ready.sandbox.network, has_sandbox=True))
+    config = ready.config
+    named = (*kind_named(config.kind).pass_env, *config.pass_env, *dict(config.env), *_CERTIFICATES)
+    outfit, argv = clad.outfit, clad.invocation.argv
+    return Wearer(ready.folder, outfit.config, argv, rules, ready.order.shared, outfit.variables, named)
+
+
+def _settle_in(bare: Outfit, kind: AgentKind, folder: RunFolder, host: Mapping[str, str]) -> Outfit:
+    """What is different for an agent in a sandbox: its login is a copy, its own sandbox would be a second one."""
+    changed = copy_logins(kind.logins, folder.home, host, bare.variables)
+    config = bare.config
+    if kind.boxed_args and not mentions_flag(
+        config, kind.boxed_args[0], "-s", "--dangerously-bypass-approvals-and-sandbox"
+    ):
+        config = replace(config, extra_args=(*kind.boxed_args, *config.extra_args))
+    return replace(bare, variables={**bare.variables, **changed}, config=config)
 
 
 def _closing_argv(ready: Launch) -> list[str]:

@@ -148,7 +148,7 @@ class ProcessRuns:
 
     def _describe_network(self, order: RunOrder) -> dict[str, object]:
         sandbox = order.rules.sandbox.for_role(order.role.value)
-        return describe_network(order, has_sandbox=choose_border(sandbox.kind, self.settings) is not None)
+        return describe_network(order, has_sandbox=choose_border(sandbox, self.settings) is not None)
 
     def _forge_reads(self, order: RunOrder) -> ForgeReads | None:
         if self.forge is None or not order.rules.forge_proxy:

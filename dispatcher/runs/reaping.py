@@ -1,6 +1,7 @@
 """Ends what a dead supervisor left behind."""
 
 import os
+import subprocess
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.runs import proctree
@@ -8,6 +9,7 @@ from dispatcher.runs.folder import RunFolder, load_json
 from dispatcher.runs.runlock import take_lock
 
 _PATIENCE_S = 5.0
+_ENGINE_S = 20.0
 
 
 def kill_leftovers(folder: RunFolder, mark: str) -> None:
@@ -20,6 +22,7 @@ def kill_leftovers(folder: RunFolder, mark: str) -> None:
     if lock is None:
         return
     try:
+        _remove_container(folder)
         left = proctree.kill_until_gone(
             lambda: _find_leftovers(folder, mark), _PATIENCE_S, _nothing_to_collect
         )
@@ -27,6 +30,24 @@ def kill_leftovers(folder: RunFolder, mark: str) -> None:
         os.close(lock)
     if left:
         raise RetryLater(f"{left} processes of run {folder.path.name} could not be killed yet")
+
+
+def _remove_container(folder: RunFolder) -> None:
+    """The engine is the parent of what runs in a container: it has to be told. Raises RetryLater when it does not answer."""
+    argv = (load_json(folder.order) or {}).get("kill_argv")
+    if isinstance(argv, list) and argv:
+        try:
+            subprocess.run(
+                [str(word) for word in argv],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_ENGINE_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise RetryLater(
+                f"the container of run {folder.path.name} could not be removed yet: {error}"
+            ) from error
 
 
 def _find_leftovers(folder: RunFolder, mark: str) -> list[proctree.Process]:

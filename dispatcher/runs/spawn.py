@@ -18,7 +18,7 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x400
 
 AUTO, PLAIN, NAMESPACE, SANDBOX, CONTAINER = "auto", "plain", "namespace", "sandbox", "container"
 """How to isolate: `auto` takes a namespace when there can be one, `plain` never does. With `sandbox` and `container` the command line
-itself makes the border, with an init of ours inside that tells on descriptor 3 that it stands."""
+itself makes the border, with an init of ours inside; a sandbox's tells on descriptor 3 that it stands."""
 
 WORDS_FD = 3
 _READY = b"ready"
@@ -56,7 +56,7 @@ class Spawned:
         os.close(self._go)
         why = read_to_end(self._words)
         os.close(self._words)
-        if self.isolation in {SANDBOX, CONTAINER}:
+        if self.isolation == SANDBOX:
             if not why.startswith(_READY):
                 return "the sandbox could not be started; agent.log says why"
             why = why[len(_READY) :].strip()
@@ -110,7 +110,7 @@ def _spawn_plain(program: Program, isolation: str) -> Spawned:
         close_all_but({program.output, go_read, words_write})
         if os.read(go_read, 1):
             _die_with_parent()
-            if isolation != PLAIN:
+            if isolation == SANDBOX:
                 words_write = _hand_in(program, words_write)
             _become(program, words_write)
         os._exit(1)

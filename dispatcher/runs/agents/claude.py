@@ -29,6 +29,7 @@ from dispatcher.runs.agents.telling import (
 )
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.logins import Login
 
 
 class ClaudeAgent(AgentKind):
@@ -47,6 +48,7 @@ class ClaudeAgent(AgentKind):
         "claude.ai",
     )
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".claude/projects/*/*.jsonl", is_lines=True),)
+    logins: ClassVar[tuple[Login, ...]] = (Login(".claude", ".credentials.json", "CLAUDE_CONFIG_DIR"),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",

@@ -28,6 +28,7 @@ from dispatcher.runs.agents.telling import (
 )
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.logins import Login
 
 _REFUSED = re.compile(r"Read-only file system|bwrap: [^\"\\]{0,80}|rejected by (?:user|policy)[^\"\\]{0,40}")
 """How a command fails that the program's own sandbox refuses; its events do not show such a command."""
@@ -47,6 +48,8 @@ class CodexAgent(AgentKind):
     side_files: ClassVar[tuple[SideFile, ...]] = (
         SideFile(".codex/sessions/*/*/*/rollout-*.jsonl", is_lines=True),
     )
+    logins: ClassVar[tuple[Login, ...]] = (Login(".codex", "auth.json", "CODEX_HOME"),)
+    boxed_args: ClassVar[tuple[str, ...]] = ("--sandbox", "danger-full-access")
     pass_env: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL")
 
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape

@@ -27,6 +27,7 @@ from dispatcher.runs.agents.telling import (
 )
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.logins import Login
 
 _USAGE_FILE = "copilot-usage.json"
 
@@ -42,6 +43,7 @@ class CopilotAgent(AgentKind):
     vendors: ClassVar[tuple[Vendor, ...]] = vendors.COPILOT
     login_hosts: ClassVar[tuple[str, ...]] = ("api.github.com", "*.githubcopilot.com")
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_FILE, is_lines=False),)
+    logins: ClassVar[tuple[Login, ...]] = (Login(".copilot", "config.json"),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "COPILOT_GITHUB_TOKEN",
         "COPILOT_MODEL",

@@ -29,6 +29,7 @@ from dispatcher.runs.agents.telling import (
 )
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.logins import Login
 
 _SETTINGS: dict[str, object] = {
     "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
@@ -56,6 +57,7 @@ class GeminiAgent(AgentKind):
     side_files: ClassVar[tuple[SideFile, ...]] = (
         SideFile(".gemini/tmp/*/chats/session-*.jsonl", is_lines=True),
     )
+    logins: ClassVar[tuple[Login, ...]] = (Login(".gemini", "oauth_creds.json"),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "GEMINI_API_KEY",
         "GEMINI_CLI_HOME",

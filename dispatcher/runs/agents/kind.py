@@ -10,6 +10,7 @@ from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents.telling import SideFile, Telling
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.logins import Login
 
 ARGUMENT_LIMIT_BYTES = 120_000
 """The longest prompt given as an argument: Linux refuses a single argument of 131,072 bytes (MAX_ARG_STRLEN)."""
@@ -41,6 +42,11 @@ class AgentKind(ABC):
     """Whose models the program asks, and how it is led to them by way of a door that has the key."""
     login_hosts: ClassVar[tuple[str, ...]] = ()
     """What the program must reach by itself when it has no key but the login file of a subscription."""
+
+    logins: ClassVar[tuple[Login, ...]] = ()
+    """Login files that the program needs when it is given no key."""
+    boxed_args: ClassVar[tuple[str, ...]] = ()
+    """Arguments in a sandbox of ours, unless the configuration's own already settle the first of them."""
 
     @abstractmethod
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:

@@ -27,6 +27,7 @@ from dispatcher.runs.agents.telling import (
 )
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
+from dispatcher.runs.sandbox.logins import Login
 
 _STREAM_ERROR = re.compile(r'level=ERROR .*message="stream error".* error\.error="([^"]*)"')
 _DENIED = re.compile(r"rejected permission|prevents you from using|unavailable tool", re.IGNORECASE)
@@ -43,6 +44,7 @@ class OpenCodeAgent(AgentKind):
     vendors: ClassVar[tuple[Vendor, ...]] = vendors.OPENCODE
     login_hosts: ClassVar[tuple[str, ...]] = ("opencode.ai",)
     side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".local/share/opencode/log/*.log", is_lines=True),)
+    logins: ClassVar[tuple[Login, ...]] = (Login(".local/share/opencode", "auth.json"),)
     pass_env: ClassVar[tuple[str, ...]] = (
         "ANTHROPIC_API_KEY",
         "GEMINI_API_KEY",

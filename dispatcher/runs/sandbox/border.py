@@ -1,18 +1,22 @@
 """The sandbox for git on an agent's objects, and for checks."""
 
 import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from dispatcher.core.rules import NetworkAccess, RepoRules, SandboxKind
-from dispatcher.runs.sandbox.bwrap import Machine, Program, compose_bwrap, compose_reader
-from dispatcher.runs.sandbox.choice import choose_machine
-from dispatcher.runs.sandbox.dressing import readable_for
-from dispatcher.runs.sandbox.trial import user_for
+from dispatcher.core.rules import NetworkAccess, RepoRules, SandboxRules
+from dispatcher.runs.sandbox.boxing import Boxing
+from dispatcher.runs.sandbox.bwrap import Machine, Program, compose_reader
+from dispatcher.runs.sandbox.caches import make_caches
+from dispatcher.runs.sandbox.choice import Box, choose_box
+from dispatcher.runs.sandbox.container import Engine
+from dispatcher.runs.sandbox.dressing import readable_for, with_caches
 from dispatcher.runs.sandbox.view import Bounds, View, private_paths
 
+_CHECK_VARIABLES: Final = ("GIT_CONFIG_NOSYSTEM", "GIT_TERMINAL_PROMPT", "HOME", "LANG", "TMPDIR")
 _ENGINES: Final = frozenset({"docker", "podman"})
 _ENGINE_SOCKETS: Final = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
 
@@ -33,33 +37,40 @@ class Shown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """Encloses commands. `private` are files and folders that stay out of sight, `choose` finds the sandbox that works here."""
+    """Encloses commands. `private` are files and folders that stay out of sight, `caches` holds those of repositories, `choose` finds
+    the sandbox that works here.
+    """
 
     private: tuple[Path, ...] = ()
-    choose: Callable[[SandboxKind], Machine | None] = choose_machine
+    caches: Path = Path("/nonexistent")
+    choose: Callable[[SandboxRules], Box | None] = choose_box
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def wrap(self, argv: Sequence[str], reach: Shown) -> Sequence[str]:
         """A program of ours on an agent's files: reads what it must, writes nothing, has no network."""
-        machine = self.choose(SandboxKind.AUTO)
-        if machine is None:
-            return argv
-        return compose_reader(machine, View(readable=reach.readable), argv)
+        box = self.choose(SandboxRules())
+        return compose_reader(box, View(readable=reach.readable), argv) if isinstance(box, Machine) else argv
 
     def enclose(self, argv: Sequence[str], reach: Shown, rules: RepoRules) -> Sequence[str]:
         """A check, in the repository's sandbox with the check's network. Raises BadConfig when the one asked for does not work here."""
-        box = rules.sandbox.for_check()
-        machine = self.choose(box.kind)
-        if machine is None:
+        box = self.choose(rules.sandbox.for_check())
+        if box is None:
             return argv
         if Path(argv[0]).name in _ENGINES:
-            return compose_reader(machine, self._view_of_engine(reach), argv)
+            # Its client runs nothing of the checkout; in a container there would be no client at all.
+            return (
+                compose_reader(box, self._view_of_engine(reach), argv) if isinstance(box, Machine) else argv
+            )
         limits = rules.limits
-        bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes)
-        view = self._view(tuple(argv), reach, rules)
-        return compose_bwrap(user_for(machine, str(reach.writable[0])), view, Program(tuple(argv), bounds))
+        bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes, limits.check_s)
+        caches = make_caches(rules.sandbox.caches, self.caches, rules.full_name, self.environment)
+        view = with_caches(self._view(tuple(argv), reach, rules, box), caches)
+        boxing = Boxing(box, f"check-{secrets.token_hex(8)}", _CHECK_VARIABLES)
+        return boxing.compose(view, Program(tuple(argv), bounds))
 
-    def _view(self, argv: tuple[str, ...], reach: Shown, rules: RepoRules) -> View:
+    def _view(self, argv: tuple[str, ...], reach: Shown, rules: RepoRules, box: Box) -> View:
+        if isinstance(box, Engine):
+            return self._view_in_container(reach, rules)
         home = Path(self.environment.get("HOME") or "/root")
         search = self.environment.get("PATH", "")
         found = readable_for(argv, search, rules.sandbox.readable, (*self.private, home))
@@ -69,6 +80,16 @@ class Border:
             hidden=(*self.private, *private_paths(home)),
             owned=reach.writable,
             temporary=reach.writable[1] / "tmp",
+            folder=reach.writable[0],
+            network=rules.sandbox.check_network,
+        )
+
+    def _view_in_container(self, reach: Shown, rules: RepoRules) -> View:
+        asked = (Path(name).expanduser() for name in rules.sandbox.readable)
+        return View(
+            readable=(*reach.readable, *filter(Path.exists, asked)),
+            writable=reach.writable,
+            owned=reach.writable,
             folder=reach.writable[0],
             network=rules.sandbox.check_network,
         )

@@ -107,6 +107,8 @@ def _opened(machine: Machine, view: View) -> Iterator[str]:
     yield from ("--perms", "1777", "--size", str(_TMP_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev")  # noqa: S108 - a mount inside
     yield from _temporary(view)
     yield from _mounts(view)
+    for name, value in view.variables:
+        yield from ("--setenv", name, value)
     yield from ("--remount-ro", "/", "--chdir", str(view.folder))
 
 

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dispatcher.core.rules import AgentConfig, SandboxRules
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.sandbox.bwrap import is_within, without_nested
+from dispatcher.runs.sandbox.caches import Caches
 from dispatcher.runs.sandbox.programs import load_program_paths, load_search_path, own_python
 from dispatcher.runs.sandbox.trial import init_files
 from dispatcher.runs.sandbox.view import View, private_paths
@@ -55,6 +56,39 @@ def view_of_closing(folder: RunFolder, shared: tuple[Path, ...]) -> View:
         owned=(folder.ignore,),
         temporary=folder.tmp,
         folder=folder.checkout,
+    )
+
+
+def view_of_container(wearer: Wearer) -> View:
+    """What of this machine a container gets: the run's folders, and what a person asked for. Programs come with the image."""
+    folder = wearer.folder
+    given = (folder.prompt, folder.context, folder.schema, folder.net, *wearer.shared)
+    asked = (Path(name).expanduser() for name in wearer.rules.readable)
+    writable = (folder.checkout, folder.out, folder.home, folder.tmp)
+    return View(
+        readable=tuple(path for path in (*given, *asked) if path.exists()),
+        writable=writable,
+        owned=writable,
+        folder=folder.checkout,
+        network=wearer.rules.network,
+    )
+
+
+def view_of_container_closing(folder: RunFolder, shared: tuple[Path, ...]) -> View:
+    """What the commit of the rest sees in a container."""
+    writable = (folder.checkout, folder.home, folder.tmp, folder.ignore)
+    return View(readable=shared, writable=writable, owned=(folder.ignore,), folder=folder.checkout)
+
+
+def with_caches(view: View, caches: Caches) -> View:
+    """The view with caches in it."""
+    return replace(
+        view,
+        readable=(*view.readable, *caches.readable),
+        writable=(*view.writable, *caches.writable),
+        owned=(*view.owned, *caches.writable),
+        hidden=(*view.hidden, *caches.hidden),
+        variables=(*view.variables, *caches.variables),
     )
 
 

@@ -77,7 +77,7 @@ class View:
     """What is visible inside, everything at the path that it has outside.
 
     `hidden` is covered wherever a readable folder holds it; what is readable or writable below it shows again. `temporary` becomes
-    /tmp. `owned` is handed to the user that the sandbox runs as, where that is not our own.
+    /tmp. `variables` hold no secrets: they stand in the command line. `owned` is handed to the user that the sandbox runs as, where that is not our own.
     """
 
     readable: tuple[Path, ...] = ()
@@ -87,15 +87,17 @@ class View:
     temporary: Path | None = None
     folder: Path = Path("/")
     network: NetworkAccess = NetworkAccess.OFF
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the programs inside may use; 0 means no bound. `memory_bytes` counts per process."""
+    """What the programs inside may use; 0 means no bound. `memory_bytes` counts per process; after `wall_s` a container ends itself."""
 
     memory_bytes: int = 0
     processes: int = 0
     file_bytes: int = 0
+    wall_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
