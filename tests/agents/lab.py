@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dispatcher.config.settings import Settings
 from dispatcher.core.model import Stage
-from dispatcher.core.rules import AgentConfig, Limits
+from dispatcher.core.rules import AgentConfig, Limits, NetworkAccess, SandboxRules
 from dispatcher.ports import RunReport
 from dispatcher.runs import proctree
 from dispatcher.runs.folder import RunFolder
@@ -76,12 +76,10 @@ def _with_variable(name: str, value: str) -> Callable[[AgentConfig], AgentConfig
     return lambda config: replace(config, env=(*config.env, (name, value)))
 
 
-def _codex_provider(url: str) -> tuple[str, ...]:
-    provider = (
-        f'{{name="stand-in", base_url="{url}/v1", env_key="OPENAI_API_KEY", wire_api="responses", '
-        "request_max_retries=1, stream_max_retries=1}"
-    )
-    return ("-c", f"model_providers.standin={provider}", "-c", 'model_provider="standin"')
+def _few_retries(_url: str) -> tuple[str, ...]:
+    """Of the provider that the dispatcher names: a refusal shall not take minutes."""
+    ours = "model_providers.dispatcher"
+    return ("-c", f"{ours}.request_max_retries=1", "-c", f"{ours}.stream_max_retries=1")
 
 
 def _opencode_config(url: str) -> str:
@@ -114,8 +112,8 @@ PROGRAMS = {
             "npm",
             ("@openai/codex@0.169.0",),
             "node_modules/.bin/codex",
-            lambda _url: {"OPENAI_API_KEY": "stand-in"},
-            _codex_provider,
+            lambda url: {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": f"{url}/v1"},
+            _few_retries,
             narrowing=_with_arguments("--sandbox", "read-only"),
         ),
         Program(
@@ -242,10 +240,13 @@ def lab(root: Path, program: Program, model: ModelServer, limits: Limits | None 
     """A laboratory with one program in every role."""
     roles = dict.fromkeys(("worker", "reviewer", "responder"), program.kind)
     check = (sys.executable, "-B", "-c", "import shop")
+    # What stands in for the vendor is a service of this machine: listed, so that a sandbox lets the program to it.
+    listed = (model.url.removeprefix("http://"),)
     made = Lab(
         root,
         check=check,
         agent_of=roles,
+        rules={"sandbox": SandboxRules(network=NetworkAccess.ALLOW_LIST, allow_hosts=listed)},
         agents={program.kind: program.config(model.url)},
         limits=limits or Limits(redispatch_cooldown_s=60),
     )

@@ -102,9 +102,9 @@ def test_codex_is_led_by_arguments_of_its_own():
     before = outfit(AgentConfig("codex", "codex", extra_args=("--oss",)), OPENAI_API_KEY=KEY)
     kept, _ = plan_egress(vendors.CODEX, (), before, keeps_keys=True)
     after = dress(doorway(*kept), vendors.CODEX, before, URLS)
-    assert after.config.extra_args[0] == "--oss"
-    assert 'base_url="http://127.0.0.1:2/t1/openai"' in after.config.extra_args[2]
-    assert 'env_key="OPENAI_API_KEY"' in after.config.extra_args[2]
+    assert after.config.extra_args[-1] == "--oss"
+    assert 'base_url="http://127.0.0.1:2/t1/openai"' in after.config.extra_args[1]
+    assert 'env_key="OPENAI_API_KEY"' in after.config.extra_args[1]
 
 
 def test_codex_with_a_provider_of_the_persons_own_is_left_alone():

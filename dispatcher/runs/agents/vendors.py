@@ -1,6 +1,7 @@
 """Whose models an agent program asks: where they are, which variables hold a key, and how the program is led to another address."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +53,7 @@ class Vendor:
 
 def lead_codex(config: AgentConfig, variables: Mapping[str, str], url: str) -> Led | None:
     """A provider of our own on the command line, unless the person's own arguments name one."""
-    if any("model_provider" in argument for argument in config.extra_args):
+    if any(_OWN_PROVIDER.match(argument) for argument in config.extra_args):
         return None
     name = next(name for name in _CODEX_KEYS if variables.get(name))
     provider = f'{{name="dispatcher", base_url="{url}", env_key="{name}", wire_api="responses"}}'
@@ -84,6 +85,7 @@ def _inner(table: dict[str, object], name: str) -> dict[str, object]:
     return inner
 
 
+_OWN_PROVIDER: Final = re.compile(r"(--config=|-c)?\s*model_provider\s*=")
 _CODEX_KEYS: Final = ("CODEX_API_KEY", "OPENAI_API_KEY")
 _ANTHROPIC, _OPENAI = ("api.anthropic.com",), ("api.openai.com",)
 _GOOGLE, _OPENROUTER = ("generativelanguage.googleapis.com",), ("openrouter.ai",)

@@ -126,7 +126,8 @@ def dress(
         for name in vendor.keys:
             variables.pop(name, None)
         variables |= {used: PLACEHOLDER} | dict(led.variables if led else {})
-        config = replace(config, extra_args=(*config.extra_args, *(led.arguments if led else ())))
+        # Before the person's own, so that those can say more about it.
+        config = replace(config, extra_args=(*(led.arguments if led else ()), *config.extra_args))
     return Outfit(variables, config)
 
 
