@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
-from dispatcher.core.errors import BadCredential
-from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames
+from dispatcher.core.errors import BadConfig, BadCredential
+from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames, SandboxKind
 from dispatcher.core.unboxed import is_unboxed, warn_of_sandboxes
 from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.desk import Desk, EngineSettings
@@ -34,6 +34,7 @@ from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.runs.sandbox.border import Border
 from dispatcher.runs.sandbox.trial import try_bwrap
+from dispatcher.runs.sandbox.choice import choose_machine
 from dispatcher.runs.stored import StoredFolders
 from dispatcher.runs.trial import ask_agent, look_at_agent
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir
@@ -111,6 +112,14 @@ def open_house(settings: Settings, journal: SqlJournal) -> House:
 def can_isolate() -> bool:
     """Whether a process could really be started in namespaces of its own."""
     return launch.can_isolate()
+
+
+def can_sandbox(kind: SandboxKind) -> bool:
+    """Whether a sandbox of this kind could really be started: tries it."""
+    try:
+        return choose_machine(kind) is not None
+    except BadConfig:
+        return False
 
 
 def try_agent(settings: Settings, agent: str, *, live: bool) -> AgentTrial:

@@ -257,6 +257,9 @@ def logs(
     ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the run ends.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="All that its program printed, as it is.")] = False,
+    net: Annotated[
+        bool, typer.Option("--net", help="What it asked of the network, and what was refused.")
+    ] = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -269,10 +272,10 @@ def logs(
     settings = load_to_look(config)
     with looking_into_journal(parts_of(ctx), settings) as journal:
         folder = find_run(settings.runs_dir, run_id, journal)
-    reader = open_log(folder, raw=raw)
+    reader = open_log(folder, raw=raw, net=net)
     with suppress(KeyboardInterrupt):
         for line in read_log(reader, follow=follow, wait=time.sleep):
-            has_events = reader.name != "agent.log"
+            has_events = reader.name == "events.jsonl"
             told = parse_event_line(line) if has_events else {"line": line}
             shown = render_event(line) if has_events else line
             sys.stdout.write((json.dumps({"run": folder.name, **told}) if as_json else shown) + "\n")

@@ -15,7 +15,7 @@ from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.guarding import cure_guard, describe_guard
 from dispatcher.core.money import price_of, render_usd
-from dispatcher.core.rules import AgentConfig, Price, SandboxKind
+from dispatcher.core.rules import AgentConfig, NetworkAccess, Price, SandboxKind, SandboxRules
 from dispatcher.core.unboxed import ROLES, kind_for, warn_of_sandboxes
 from dispatcher.ports import AgentTrial, Repo
 from dispatcher.surfaces.looking import looking_into_journal
@@ -38,6 +38,10 @@ _CURES = {
     FaultKind.SETTINGS: "Mend its table in the configuration: model, extra_args, argv.",
 }
 """What to do about a fault, by its kind."""
+
+
+_CURE_OPEN = 'Leave [sandbox] network = "on" out, and list what agents need in allow_hosts.'
+_CURE_LOOSE = "Get a sandbox to work (see isolation), or run it on a machine that can be spared."
 
 
 class Verdict(StrEnum):
@@ -84,6 +88,7 @@ def examine(
     yield from examine_holds(parts, settings, now())
     yield from examine_sandbox(parts, settings)
     yield examine_isolation(parts)
+    yield from examine_network(parts, settings)
     yield from _examine_forge(parts, settings, now)
 
 
@@ -219,6 +224,40 @@ def examine_isolation(parts: Parts) -> Finding:
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or kernel.unprivileged_userns_clone=1."
     )
     return Finding("isolation", Verdict.ODD, "this machine allows no process namespaces to this user", cure)
+
+
+def examine_network(parts: Parts, settings: Settings) -> Iterator[Finding]:
+    """What each role of each repository reaches, and whether anything holds it to that."""
+    for repo in settings.repos:
+        said: dict[tuple[Verdict, str, str], list[str]] = {}
+        for role, _ in repo.agents:
+            said.setdefault(_judge_network(parts, repo.sandbox.for_role(role)), []).append(role)
+        for (verdict, found, cure), roles in said.items():
+            who = "" if len(said) == 1 else f" ({', '.join(roles)})"
+            yield Finding(f"network of {repo.full_name}{who}", verdict, found, cure)
+
+
+def _judge_network(parts: Parts, rules: SandboxRules) -> tuple[Verdict, str, str]:
+    is_held = parts.can_sandbox(rules.kind)
+    match rules.network:
+        case NetworkAccess.ON:
+            return Verdict.ODD, "everything, this machine's own services included", _CURE_OPEN
+        case NetworkAccess.AUTO if not is_held:
+            return (
+                Verdict.ODD,
+                "everything: without a sandbox nothing could hold agents to a list",
+                _CURE_LOOSE,
+            )
+        case NetworkAccess.OFF if is_held:
+            return Verdict.FINE, "nothing", ""
+        case NetworkAccess.OFF:
+            return Verdict.BAD, 'everything: network = "off" needs a sandbox, and there is none', _CURE_LOOSE
+        case _ if is_held:
+            listed = ", ".join(rules.allow_hosts) or "no other host"
+            return Verdict.FINE, f"the agent's models and {listed}, and no other route", ""
+        case _:
+            found = "the list of hosts is an offer: without a sandbox nothing holds agents to it"
+            return Verdict.ODD, found, _CURE_LOOSE
 
 
 def _examine_forge(parts: Parts, settings: Settings, now: Callable[[], datetime]) -> Iterator[Finding]:

@@ -146,8 +146,10 @@ def parse_event_line(line: str) -> dict[str, object]:
     return event | {"text": cleaned} if cleaned else event
 
 
-def open_log(folder: Path, *, raw: bool) -> LogReader:
-    """The events of a run; with `raw`, and where there are none, all that its program printed."""
+def open_log(folder: Path, *, raw: bool, net: bool = False) -> LogReader:
+    """The events of a run; with `raw`, and where there are none, all that its program printed; with `net` its ways out."""
+    if net:
+        return LogReader(folder, "net.log")
     has_events = (folder / "events.jsonl").exists() or not (folder / "agent.log").exists()
     return LogReader(folder, "events.jsonl" if has_events and not raw else "agent.log")
 

@@ -9,6 +9,7 @@ from typing import Protocol, cast, runtime_checkable
 from dispatcher.config.settings import Settings
 from dispatcher.core.housekeeping import Cleared, Clearing, KeepRules, Removal
 from dispatcher.core.model import Stage
+from dispatcher.core.rules import SandboxKind
 from dispatcher.ports import AgentTrial, Forge, Journal, Repo
 
 
@@ -163,6 +164,10 @@ class Parts(Protocol):
 
     def can_isolate(self) -> bool:
         """Whether a process could really be started in namespaces of its own."""
+        ...
+
+    def can_sandbox(self, kind: SandboxKind) -> bool:
+        """Whether a sandbox of this kind could really be started."""
         ...
 
     def try_agent(self, settings: Settings, agent: str, *, live: bool) -> AgentTrial:

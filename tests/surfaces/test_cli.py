@@ -19,6 +19,7 @@ from dispatcher.core.diagram import render_mermaid
 from dispatcher.core.errors import AlreadyRunning, BadCredential, DispatcherError, QuotaSpent
 from dispatcher.core.events import Dispatched
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
+from dispatcher.core.rules import SandboxKind
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import AgentTrial, Decided, Intake, Repo, RepoTrouble
 from dispatcher.surfaces.cli import app
@@ -125,6 +126,9 @@ class Parts:
 
     def can_isolate(self):
         return self.isolates
+
+    def can_sandbox(self, kind):
+        return self.isolates and kind is not SandboxKind.NONE
 
     def try_agent(self, settings, agent, *, live):
         config = settings.agents[agent]
@@ -338,6 +342,17 @@ def test_logs_are_printed_without_what_moves_a_terminal(desk):
     assert lines[0] == {"run": "run-abc", "line": "one"}
 
 
+def test_what_a_run_asked_of_the_network_is_a_log_of_its_own(desk):
+    folder = desk.state_dir / "runs" / "run-abc"
+    folder.mkdir(parents=True)
+    (folder / "net.log").write_text("at egress CONNECT evil.example:443: refused (403)\n")
+    (folder / "exit.json").write_text("{}")
+    assert (
+        desk.run("logs", "run-abc", "--net").stdout == "at egress CONNECT evil.example:443: refused (403)\n"
+    )
+    assert desk.run("logs", "run-abc").stdout == ""
+
+
 @pytest.mark.parametrize("wanted", ["nothing", "../../etc", "acme/shop#7", "*", "run-"])
 def test_logs_of_a_run_that_is_not_there_or_not_clear(desk, wanted):
     for name in ("run-1", "run-2"):
@@ -478,6 +493,41 @@ def test_doctor_finds_nothing_wrong(desk):
     assert found["token"] == "from environment variable GITHUB_TOKEN, classic"
     assert found["bot"] == "@robot; scopes: repo, notifications"
     assert found["intake"] == "lists: a classic token sees notifications"
+
+
+@pytest.mark.parametrize(
+    ("table", "isolates", "verdict", "words"),
+    [
+        ("", True, "fine", "the agent's models and no other host, and no other route"),
+        ('allow_hosts = "packages.example.com"', True, "fine", "models and packages.example.com"),
+        ("", False, "odd", "everything: without a sandbox"),
+        ('network = "allow-list"', False, "odd", "the list of hosts is an offer"),
+        ('network = "allow-list"\nkind = "none"', True, "odd", "the list of hosts is an offer"),
+        ('network = "off"', True, "fine", "nothing"),
+        ('network = "off"', False, "bad", "needs a sandbox"),
+        ('network = "on"', True, "odd", "this machine's own services included"),
+    ],
+)
+def test_doctor_says_what_agents_reach_and_whether_they_are_held_to_it(desk, table, isolates, verdict, words):
+    desk.config.write_text(f"{desk.config.read_text()}\n[sandbox]\n{table}\n")
+    desk.parts.isolates = isolates
+    _, answer = desk.ask("doctor")
+    finding = next(one for one in answer["findings"] if one["what"].startswith("network of acme/shop"))
+    assert (finding["verdict"], words in finding["found"]) == (verdict, True)
+
+
+def test_doctor_tells_roles_apart_that_reach_different_things(desk):
+    desk.config.write_text(
+        f'{desk.config.read_text()}\n[sandbox]\nnetwork_by_role = {{ reviewer = "off" }}\n'
+    )
+    _, answer = desk.ask("doctor")
+    said = {
+        one["what"]: one["found"]
+        for one in answer["findings"]
+        if one["what"].startswith("network of acme/shop")
+    }
+    assert said["network of acme/shop (reviewer)"] == "nothing"
+    assert len(said) == 2
 
 
 def test_doctor_needs_a_person_for_what_is_bad(desk):
