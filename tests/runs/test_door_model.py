@@ -1,6 +1,8 @@
 """The door to the models: the key is added outside, for one vendor's address, and nothing the program sends goes with it."""
 
 import http.client
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,6 +165,28 @@ def test_one_connection_carries_many_requests(log):
             said.append(link.getresponse().read())
         link.close()
     assert said == [b"whole 0", b"piece 1", b"whole 2", b"piece 3", b"whole 4"]
+
+
+def test_a_stream_arrives_while_the_rest_is_still_being_thought_of(log):
+    goes_on = threading.Event()
+
+    def stream(link: socket.socket) -> None:
+        link.recv(10_000)
+        link.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        assert goes_on.wait(20)
+        link.sendall(b"4\r\nlast\r\n0\r\n\r\n")
+
+    with (
+        listening(stream) as vendor,
+        door(log, Upstream("anthropic", f"http://127.0.0.1:{vendor}", KEY)) as port,
+    ):
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        link.request("POST", f"/{TICKET}/anthropic/v1", body=b"{}")
+        answer = link.getresponse()
+        assert answer.read1() == b"first"
+        goes_on.set()
+        assert answer.read() == b"last"
+        link.close()
 
 
 def test_a_server_that_is_gone_is_said_to_be_gone(log, words):

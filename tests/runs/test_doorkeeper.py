@@ -3,11 +3,13 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +34,10 @@ class Kept:
     ports: dict[str, int]
     log: Path
 
-    def ask(self, door: str, target: str) -> tuple[int, bytes]:
+    def ask(self, door: str, target: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         link = http.client.HTTPConnection("127.0.0.1", self.ports[door], timeout=20)
         try:
-            link.request("GET", target)
+            link.request("GET", target, headers=headers or {})
             answer = link.getresponse()
             return answer.status, answer.read()
         finally:
@@ -43,7 +45,9 @@ class Kept:
 
 
 @contextmanager
-def doorkeeper(folder: Path, **doors: object) -> Iterator[Kept]:
+def doorkeeper(
+    folder: Path, environment: Mapping[str, str] | None = None, /, **doors: object
+) -> Iterator[Kept]:
     names = {"hosts": "egress", "upstreams": "model", "forge": "forge"}
     listeners = {names[key]: socket.create_server(("127.0.0.1", 0)) for key in doors}
     order = {
@@ -57,7 +61,9 @@ def doorkeeper(folder: Path, **doors: object) -> Iterator[Kept]:
     ports = {name: listener.getsockname()[1] for name, listener in listeners.items()}
     descriptors = [listener.fileno() for listener in listeners.values()]
     argv = [sys.executable, "-I", "-S", "-E", "-c", KEEP, str(ROOT), json.dumps(descriptors)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, env={"MARK": "m"}, pass_fds=descriptors) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, env=environment or {"MARK": "m"}, pass_fds=descriptors
+    ) as process:
         for listener in listeners.values():
             listener.close()
         assert process.stdin
@@ -123,3 +129,39 @@ def test_a_doorkeeper_to_whom_nobody_comes_ends_as_well(tmp_path):
         kept.process.stdin.close()
         assert kept.process.wait(20) == 0
     assert not kept.log.exists()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for localhost that signs itself, with its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("skipped: no openssl to make a certificate with")
+    made = tmp_path / "localhost.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    form = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"]
+    subprocess.run(
+        ["openssl", "req", *form, *names, "-keyout", str(made), "-out", str(tmp_path / "cert.pem")],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    made.write_text(made.read_text() + (tmp_path / "cert.pem").read_text())
+    return made
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_key_goes_to_a_server_whose_certificate_is_trusted_and_to_no_other(
+    tmp_path, certificate, is_trusted
+):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    trust = {"SSL_CERT_FILE": str(certificate if is_trusted else tmp_path / "nothing")}
+    with origin_server(tls=context) as origin:
+        upstreams = [{"name": "vendor", "base_url": f"https://localhost:{origin.port}/v1", "key": KEY}]
+        with doorkeeper(tmp_path, trust, upstreams=upstreams) as kept:
+            status, body = kept.ask("model", "/t1/vendor/models", {"authorization": "Bearer -"})
+    if is_trusted:
+        assert (status, body) == (200, b"hello")
+        assert origin.heard[0].headers["authorization"] == f"Bearer {KEY}"
+    else:
+        assert status == 502
+        assert b"CERTIFICATE_VERIFY_FAILED" in body
+        assert origin.heard == []

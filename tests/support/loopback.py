@@ -1,6 +1,7 @@
 """Servers on loopback for tests of what goes through doors: they write down what they heard."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,10 +92,16 @@ class _Listener(ThreadingHTTPServer):
 
 
 @contextmanager
-def origin_server(answer: Callable[[Heard], Said] | None = None) -> Iterator[Origin]:
+def origin_server(
+    answer: Callable[[Heard], Said] | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Origin]:
     """An HTTP server while the block lasts."""
     origin = Origin(answer) if answer else Origin()
     with _Listener(("127.0.0.1", 0), _Front) as listener:
+        if tls:
+            listener.socket = tls.wrap_socket(
+                listener.socket, server_side=True, do_handshake_on_connect=False
+            )
         listener.origin = origin
         origin.port = listener.server_address[1]
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
