@@ -33,8 +33,8 @@ from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.runs.sandbox.border import Border
-from dispatcher.runs.sandbox.trial import try_bwrap
 from dispatcher.runs.sandbox.choice import choose_machine
+from dispatcher.runs.sandbox.trial import try_bwrap
 from dispatcher.runs.stored import StoredFolders
 from dispatcher.runs.trial import ask_agent, look_at_agent
 from dispatcher.state import SystemClock, hold_state_dir, load_instance_id, make_state_dir

@@ -1,5 +1,6 @@
 """Writes the supervisor's order and starts it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -250,7 +251,7 @@ def _dress(
     relays = tuple(Relay(port, path) for port, path in clad.doors.relays) if clad.doors else ()
     wearer = _wearer(ready, clad)
     private = (settings.root, *settings.private)
-    home = Path(host.get("HOME") or "/root")
+    home = Path(host.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails for a user without an entry
     caches = make_caches(ready.sandbox.caches, settings.caches, ready.order.rules.full_name, host)
     boxing = Boxing(box, folder.path.name, tuple(clad.outfit.variables))
     shared = ready.order.shared

@@ -158,12 +158,12 @@ def test_a_second_request_behind_the_first_is_not_smuggled_through(origin, log):
 
 @pytest.mark.parametrize(
     "headers",
-    ["Content-Length: 4\r\nTransfer-Encoding: chunked", "Content-Length: 4\r\nContent-Length: 5",
-     "Transfer-Encoding: gzip, chunked", "Content-Length: +4", "Content-Length : 4", "Bad Header: x", "X-A: b\x00c"],
+    ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Content-Length: 5\r\nContent-Length: 4",
+     "Transfer-Encoding: gzip, chunked", "Content-Length: +5", "Content-Length : 5", "Bad Header: x", "X-A: b\x00c"],
 )  # fmt: skip
 def test_two_opinions_about_a_requests_length_are_refused(origin, log, headers):
     with door(log, f"127.0.0.1:{origin.port}") as port:
-        raw = f"POST http://127.0.0.1:{origin.port}/ HTTP/1.1\r\n{headers}\r\n\r\nbody"
+        raw = f"POST http://127.0.0.1:{origin.port}/ HTTP/1.1\r\n{headers}\r\n\r\n0\r\n\r\n"
         assert status_of(say(port, raw.encode(), hang_up=True)) == 400
     assert origin.heard == []
 
