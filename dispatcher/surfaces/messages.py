@@ -214,6 +214,8 @@ def _default_labels(_repo: str) -> LabelNames:
 
 def _nothing_allowed(_repo: str) -> AgentText:
     return AgentText()
+
+
 NO_SANDBOX = "\n\n> [!WARNING]\n> Agents or checks of this repository run **without a sandbox**: with all rights of the dispatcher's user on its machine."
 
 
