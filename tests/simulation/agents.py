@@ -1,7 +1,7 @@
 """Runs without processes: a supervisor's rules over scripted agents of every temper."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from random import Random
@@ -19,7 +19,9 @@ from dispatcher.core.events import (
     WorkDelivered,
     WorkWanted,
 )
+from dispatcher.core.faults import Fault, FaultKind
 from dispatcher.core.model import Finding, Role
+from dispatcher.core.usage import Usage
 from dispatcher.ports import RunOrder, RunReport
 from tests.simulation.invariants import Watch
 from tests.simulation.sim_git import RED, SimGit
@@ -42,10 +44,21 @@ class Temper(StrEnum):
     ASKING = "asking"
     MALFORMED = "malformed"
     REFUSED = "refused"
+    SPENT = "spent"
+    OVERLOADED = "overloaded"
+    LOGGED_OUT = "logged-out"
+    GREEDY = "greedy"
 
 
 ALL_TEMPERS = tuple(Temper)
-WEIGHTS = (50, 12, 5, 3, 5, 3, 3, 8, 4, 4, 2)
+WEIGHTS = (50, 12, 5, 3, 5, 3, 3, 8, 4, 4, 2, 3, 3, 1, 3)
+FAULTS = {
+    Temper.SPENT: FaultKind.QUOTA,
+    Temper.OVERLOADED: FaultKind.OVERLOAD,
+    Temper.LOGGED_OUT: FaultKind.LOGIN,
+}
+STEP_USD, GREEDY_USD = 0.05, 2.0
+"""What one step of an agent costs."""
 
 
 @dataclass
@@ -64,6 +77,8 @@ class SimRun:
     because: str = ""
     exit_code: int | None = None
     outcome: Event | None = None
+    fault: Fault | None = None
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def is_alive(self) -> bool:
@@ -137,6 +152,9 @@ class SimRuns:
             run.started_at,
             run.ended_at,
             run.progress_at,
+            usage=run.usage,
+            fault=run.fault,
+            prompt_digest="0123456789abcdef",
         )
 
     def load_outcome(self, run_id: str, role: Role) -> Event:
@@ -196,6 +214,8 @@ class SimRuns:
         if run.temper is Temper.SILENT:
             return
         run.progress_at = self.clock.moment
+        cost_usd = GREEDY_USD if run.temper is Temper.GREEDY else STEP_USD
+        run.usage = Usage(run.usage.input_tokens + 1000, 0, 0, (run.usage.cost_usd or 0.0) + cost_usd)
         if run.temper is Temper.ENDLESS:
             return
         run.steps_left -= 1
@@ -205,6 +225,13 @@ class SimRuns:
     def _finish(self, run: SimRun) -> None:
         if run.temper is Temper.DEAD:
             self._end(run, "exited", exit_code=1)
+        elif run.temper in FAULTS:
+            kind = FAULTS[run.temper]
+            reset_at = self.clock.moment + timedelta(hours=2) if self.chance.random() < 0.5 else None
+            run.fault = Fault(
+                kind, f"{run.order.run.agent}: {kind}", reset_at if kind is FaultKind.QUOTA else None
+            )
+            self._end(run, "exited", exit_code=0)
         elif run.temper is Temper.LOST:
             run.state, run.ended_at = "lost", self.clock.moment
             self.watch.run_ends(run.id)

@@ -5,11 +5,15 @@ told by the ports at the moment of each write; `check` looks at the whole world 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dispatcher.core.agents import AgentHold
 from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.events import (
+    AgentFaulted,
+    BudgetSpent,
     ClaimRefused,
     Dispatched,
     Event,
@@ -21,7 +25,9 @@ from dispatcher.core.events import (
     RunTimedOut,
 )
 from dispatcher.core.model import Ci, ItemKey, Role, Stage, Task
+from dispatcher.core.money import Spent, task_budget_reached
 from dispatcher.core.naming import issue_of_branch
+from dispatcher.core.policy import used_since_granted
 from dispatcher.core.rules import Caps, LabelNames, RepoRules
 from dispatcher.ports import Decided, RunOrder
 from dispatcher.simulator import model, pulls
@@ -144,6 +150,15 @@ class Watch:
         """A decision was stored in the journal of `machine`."""
         invariant_6(self, machine, before, decided)
         invariant_10(self, before, decided)
+
+    def dispatched(self, decided: Decided, holds: Iterable[AgentHold]) -> None:
+        """No run goes to an agent on hold, nor starts on a budget that is used up."""
+        task, run = decided.task, decided.task.run
+        for hold in holds:
+            if run and hold.agent == run.agent and hold.holds_at(decided.at):
+                self.violate(10, f"{run.id} goes to {run.agent}, which is on hold until {hold.until}")
+        if task_budget_reached(Spent(task=used_since_granted(task)), task.limits):
+            self.violate(10, f"{task.key} starts a run with its budget used up")
 
     # ------------------------------------------------------------ after every step
 
@@ -375,6 +390,9 @@ def invariant_10(watch: Watch, before: Task | None, decided: Decided) -> None:
         and decided.verdict == "taken"
     ):
         watch.violate(10, f"{run.run_id} was stopped by us and counts as {type(event).__name__}")
+    is_nobodys = isinstance(event, AgentFaulted | BudgetSpent) and decided.verdict == "taken"
+    if is_nobodys and decided.task.attempts > max(0, (before.attempts if before else 0) - 1):
+        watch.violate(10, f"{decided.task.key}: {type(event).__name__} counted as an attempt")
     if isinstance(event, RunCancelled) and decided.verdict == "taken":
         kept = decided.task.attempts >= (before.attempts if before else 0) > 0
         if kept or decided.task.stage is Stage.BLOCKED:

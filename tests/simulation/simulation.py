@@ -8,8 +8,8 @@ from pathlib import Path
 from random import Random
 
 from dispatcher.core.model import HoldKind, Stage, Task
-from dispatcher.core.policy import why_waiting
-from dispatcher.core.rules import Caps, LabelNames, Limits, RepoRules
+from dispatcher.core.policy import is_blocked_for_agents, why_waiting
+from dispatcher.core.rules import AgentConfig, Caps, LabelNames, Limits, RepoRules
 from dispatcher.engine.desk import EngineSettings
 from dispatcher.ports import Journal
 from dispatcher.simulator import Settings, caller_of, scene_in_memory
@@ -33,7 +33,8 @@ PERSONS_HOLDS = {
 PATIENCE_STEPS = 3000
 """How many calm steps a world may take to come to rest."""
 
-_ROLES = tuple((role, ("scripted",)) for role in ("worker", "reviewer", "responder"))
+_ROLES = tuple((role, ("scripted", "second")) for role in ("worker", "reviewer", "responder"))
+_AGENTS = {"scripted": AgentConfig("scripted", "claude"), "second": AgentConfig("second", "codex")}
 
 
 @dataclass
@@ -76,11 +77,19 @@ class Simulation:
             redispatch_cooldown_s=chance.choice((60, 300, 1800)),
             worker_s=3600,
             ci_wait_s=chance.choice((600, 3600)),
+            usd_per_run=chance.choice((0.0, 1.5)),
+            usd_per_task=chance.choice((0.0, 2.5, 5.0)),
         )
         repo_cap = chance.choice((1, 2, 10))
         rules = tuple(_rules(name, limits, repo_cap) for name in self.repos)
         per_role = chance.choice(((), (("reviewer", 1),)))
-        caps = Caps(chance.choice((1, 2, 4)), 1000, chance.choice((0, 0, 30)), per_role)
+        caps = Caps(
+            chance.choice((1, 2, 4)),
+            1000,
+            chance.choice((0, 0, 30)),
+            per_role,
+            chance.choice((0.0, 0.0, 6.0)),
+        )
         world = self.scene.world
         by_name = {rule.full_name: rule for rule in rules}
         self.watch = Watch(world, self.caller.account.id, LabelNames(), by_name, caps)
@@ -94,7 +103,7 @@ class Simulation:
                 caller=self.caller,
                 clock=self.clock,
                 chance=chance,
-                settings=EngineSettings(rules, caps, instance=name),
+                settings=EngineSettings(rules, caps, instance=name, agents=_AGENTS),
                 journal=self.make_journal(name),
                 watch=self.watch,
                 folder=self.folder / f"{self.seed}-{name}",
@@ -272,6 +281,8 @@ class Simulation:
         assert machine.engine is not None
         situation = machine.engine._starter.situation()
         hold = why_waiting(task, situation, machine.engine.desk.clock.now())
+        if hold is not None and hold.kind is HoldKind.AGENTS_ON_HOLD and hold.until is None:
+            return any(map(is_blocked_for_agents, machine.journal.load_tasks()))
         return hold is not None and hold.kind in PERSONS_HOLDS
 
     def _judge_the_end(self) -> None:

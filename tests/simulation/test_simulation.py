@@ -57,6 +57,14 @@ def test_much_really_happens_in_these_worlds(tmp_path: Path) -> None:
     assert sum(m.kills for world in worlds for m in world.machines) >= 10
     assert sum(m.weather.faults for world in worlds for m in world.machines) >= 50
     assert any(len(world.machines) == 2 for world in worlds)
+    seen = {
+        record.event
+        for world in worlds
+        for m in world.machines
+        for task in m.journal.load_tasks(with_over=True)
+        for record in m.journal.load_decisions(task.key, 1000)
+    }
+    assert {"AgentFaulted", "BudgetSpent", "LimitReached"} <= seen
 
 
 def test_one_seed_is_one_exact_replay_in_any_process(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.core.agents import AgentHold
+from dispatcher.core.events import Dispatched
 from dispatcher.core.model import ItemKey, Task
 from dispatcher.core.usage import Usage
 from dispatcher.ports import Decided, DecisionRecord, Journal, Order, RunRecord, StoredEffect
@@ -24,6 +25,8 @@ class ToldJournal:
     def commit(self, decided: Decided) -> None:
         def commit() -> None:
             before = self.inner.load_task(decided.task.key)
+            if isinstance(decided.event, Dispatched) and decided.verdict == "taken":
+                self.watch.dispatched(decided, self.inner.load_agent_holds())
             self.inner.commit(decided)
             same = before if before and before.key == decided.task.key else None
             self.watch.committed(self.machine, same, decided)
