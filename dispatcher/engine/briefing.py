@@ -17,6 +17,10 @@ DIFF_LIMIT_BYTES = 400_000
 """How much of a diff a reviewer's prompt carries; the checkout has all of it."""
 
 
+CHANGES_LIMIT_BYTES = 60_000
+"""How much of what changed since the last review a prompt carries."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Thread:
     """What was said on issue and pull request by people who may ask, and how many others spoke."""
@@ -43,6 +47,10 @@ class Briefer:
 
         def start() -> Sequence[Event]:
             extra: dict[str, object] = {"repo_rules": desk.workspaces.load_repo_rules_text(repo, task.base)}
+            newest = (task.draft_head if role is Role.WORKER else "") or task.head
+            extra["changed_since"] = desk.workspaces.fetch_changes(
+                repo, task.reviewed_head, newest, CHANGES_LIMIT_BYTES
+            )
             if task.head and role is not Role.WORKER:
                 extra["diff"] = desk.workspaces.fetch_diff(repo, task.base, task.head, DIFF_LIMIT_BYTES)
             order = self._order(effect, task, repo, {**context, **extra})
@@ -109,6 +117,8 @@ class Briefer:
             "comments": [_describe_comment(comment) for comment in thread.comments],
             "withheld_comments": thread.withheld,
             "told": list(task.told),
+            "found_before": list(task.found_before) if effect.run.role is Role.REVIEWER else [],
+            "minutes": wall_limit_s(effect.run.role, task) // 60,
             "branch": task.branch,
             "base": task.base,
             "head": task.head,

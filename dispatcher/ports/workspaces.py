@@ -79,6 +79,10 @@ class Workspaces(Protocol):
         """The diff that a reviewer reads: merge base to head, cut at `limit_bytes`."""
         ...
 
+    def fetch_changes(self, repo: Repo, since: str, head: str, limit_bytes: int) -> str:
+        """The diff from one commit to a later one of the same branch; "" where nothing differs or `since` is gone."""
+        ...
+
     def load_repo_rules_text(self, repo: Repo, base: str) -> str:
         """The repository's own rules for agents, from the base branch only; "" if there are none."""
         ...

@@ -11,14 +11,17 @@ VARIABLES = {
     "author": "who wrote the issue, as `@login`",
     "base": "branch into which the work is to be merged; the checkout has it as `origin/<base>`",
     "branch": "local branch on which the checkout stands",
+    "changed_since": "what changed on the branch since the last review, fenced; empty when nothing did, or there was none",
     "check_command": "the configured check, as code; empty when it is detected or off",
     "checkout": "path of the working copy",
     "comments": "comments of people who may ask, each attributed and fenced",
     "diff": "the change under review, fenced; empty for a worker",
     "diff_stat": "the changed files, fenced",
+    "found_before": "reviewer only: what was found in the round before, or sent the work back; each fenced",
     "head": "commit under review",
     "issue": "title and text of the issue, attributed and fenced",
     "mention": "the comment that asked, attributed and fenced",
+    "minutes": "time limit of the run",
     "network": "what the run may reach of the network and read of the forge, where that is limited or offered; empty otherwise",
     "outcome_file": "path of the file that the agent must write",
     "outcome_schema": "path of that file's JSON schema",
@@ -51,10 +54,13 @@ def render_variables(
     """One text per name in `VARIABLES`. Keys that the context lacks become empty texts; nothing here is read as a template again."""
     own = {
         name: plain_inline(_text(context, name))
-        for name in ("attempt", "base", "branch", "head", "repo", "round", "run_id", "task")
+        for name in ("attempt", "base", "branch", "head", "minutes", "repo", "round", "run_id", "task")
     }
     return own | {
         "author": _login(_text(context, "author")),
+        "changed_since": quote_block(
+            _text(context, "changed_since"), by="What changed since", language="diff", limit_chars=60_000
+        ),
         "check_command": quote_inline(_text(context, "check_command")),
         "checkout": str(folder.checkout),
         "comments": _render_comments(context.get("comments")),
@@ -62,6 +68,7 @@ def render_variables(
             _text(context, "diff"), by="The diff", language="diff", limit_chars=DIFF_LIMIT_CHARS
         ),
         "diff_stat": quote_block(_text(context, "diff_stat"), by="Changed files"),
+        "found_before": _render_told(context.get("found_before")),
         "issue": _render_item(context, "issue_body", "title", "Issue"),
         "mention": quote_block(_text(context, "mention"), by=f"What {_asker(context)} wrote"),
         "network": _render_network(context.get("network"), _text(context, "repo")),

@@ -88,7 +88,19 @@ class GitWorkspaces:
         store = self._ready(repo)
         place = store.ensure(head)
         root = merge_base(self._git, place, store.base_head(base), head)
-        words = ("diff-tree", "-p", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv", root, head)
+        return self._diff(place, root, head, limit_bytes)
+
+    def fetch_changes(self, repo: Repo, since: str, head: str, limit_bytes: int) -> str:
+        """The diff from one commit to a later one of the same branch; "" where nothing differs or `since` is gone."""
+        if since == head or not since:
+            return ""
+        try:
+            return self._diff(self._ready(repo).ensure(head), since, head, limit_bytes)
+        except GitFailed:
+            return ""
+
+    def _diff(self, place: Path, old: str, new: str, limit_bytes: int) -> str:
+        words = ("diff-tree", "-p", "-r", "-M", "--no-color", "--no-ext-diff", "--no-textconv", old, new)
         diff, was_cut = self._git.head_of(place, limit_bytes, *words)
         note = f"\n[the diff is longer; cut at {limit_bytes:,} bytes]\n" if was_cut else ""
         return diff.decode(errors="replace") + note

@@ -259,6 +259,12 @@ def test_a_rejection_is_a_round_and_its_findings_go_to_a_fresh_worker():
     decision = follow(task_in(Stage.REVIEWING), e.ReviewRejected("run-r", HEAD, "not yet", findings))
     assert (decision.task.stage, decision.task.rounds) == (Stage.NEEDS_REWORK, 1)
     assert decision.task.told[1:] == ("[major] shop.py:3: no test", "[nit] dull", "[nit] a.py: odd")
+    assert decision.task.found_before == decision.task.told, (
+        "the next reviewer looks whether it was dealt with"
+    )
+    again = replace(task_in(Stage.REVIEWING), found_before=decision.task.found_before)
+    approved = follow(again, e.ReviewApproved("run-r", HEAD, "ok"))
+    assert approved.task.found_before == ()
     assert isinstance(decision.effects[0], PostReview)
 
 

@@ -33,6 +33,9 @@ CONTEXT: dict[str, object] = {
     ],
     "withheld_comments": 3,
     "told": ["sort.py:3 blocker: fails on []", "FAILED test_sort"],
+    "found_before": ["The reviewer asks for changes: not yet", "[blocker] sort.py:3: fails on []"],
+    "changed_since": "--- a/sort.py\n+++ b/sort.py\n@@ -1 +1 @@\n-b\n+c",
+    "minutes": 60,
     "branch": "bot/7-sort",
     "base": "main",
     "head": "c0ffee",
@@ -69,12 +72,43 @@ def own_files(tmp_path: Path) -> PromptFiles:
     return PromptFiles(tmp_path / "prompts", tmp_path / "WORKFLOW.md")
 
 
-@pytest.mark.parametrize("name", PROMPT_NAMES)
-def test_every_prompt_fits_its_snapshot(name: str) -> None:
-    snapshot = Path(__file__).with_name("snapshots") / f"{name}.md"
+FIRST_ROUND: dict[str, object] = {
+    "round": 1,
+    "told": [],
+    "found_before": [],
+    "changed_since": "",
+    "comments": [],
+    "withheld_comments": 0,
+}
+NO_PULL: dict[str, object] = {"pull_title": "", "pull_body": "", "diff": "", "diff_stat": ""}
+SEEN: dict[str, tuple[str, dict[str, object]]] = {
+    **{name: (name, {}) for name in PROMPT_NAMES},
+    "worker-first-round": ("worker", FIRST_ROUND | NO_PULL),
+    "reviewer-first-round": ("reviewer", FIRST_ROUND),
+    "responder-on-an-issue": ("responder", FIRST_ROUND | NO_PULL),
+}
+"""What each role sees: with everything there is (a later round), and with as little as on the first day."""
+
+
+@pytest.mark.parametrize("view", SEEN)
+def test_what_a_role_sees_fits_its_snapshot(view: str) -> None:
+    name, changes = SEEN[view]
+    snapshot = Path(__file__).with_name("snapshots") / f"{view}.md"
     if "WRITE_SNAPSHOTS" in os.environ:
-        snapshot.write_text(rendered(name))
-    assert rendered(name) == snapshot.read_text()
+        snapshot.write_text(rendered(name, **changes))
+    assert rendered(name, **changes) == snapshot.read_text()
+
+
+def test_a_later_round_knows_what_was_found_and_what_changed_since() -> None:
+    review, rework = rendered("reviewer"), rendered("worker")
+    assert "What was found in the round before" in review
+    assert "[blocker] sort.py:3: fails on []" in review
+    assert "What changed since that review" in review
+    assert "What changed on the branch since it was reviewed last" in rework
+    first = rendered("reviewer", **FIRST_ROUND)
+    assert "the round before" not in first
+    assert "changed since" not in first
+    assert "changed on the branch" not in rendered("worker", told=[])
 
 
 @pytest.mark.parametrize("name", PROMPT_NAMES)

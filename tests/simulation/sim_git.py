@@ -178,6 +178,9 @@ class SimGit:
     def find_branch(self, repo: Repo, branch: str) -> str:
         return self.weather.use_git(lambda: self.world.git.refs(repo.id).get(f"refs/heads/{branch}", ""))
 
+    def fetch_changes(self, repo: Repo, since: str, head: str, limit_bytes: int) -> str:
+        return f"{since}..{head}" if since not in {"", head} else ""
+
     def fetch_diff(self, repo: Repo, base: str, head: str, limit_bytes: int) -> str:
         return ""
 

@@ -35,6 +35,12 @@ def test_a_pull_request_is_rejected_once_and_then_approved(office):
     first, second = office.reviews(pull)
     assert "no test for the empty list" in first
     assert "Fine." in second
+    review, again = (office.prompt(run) for run in office.run_ids() if "reviewer" in run)
+    assert "the round before" not in review
+    assert "no test for the empty list" in again.partition("What was found in the round before")[2]
+    assert (
+        "+# once more" in again.partition("What changed since that review")[2].partition("## The change")[0]
+    )
 
 
 def test_the_person_merges_and_the_issue_is_closed(office):
