@@ -142,6 +142,8 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
             doors = stack.enter_context(OpenDoors(doorway, folder.net)) if doorway else None
             outfit = dress(doorway, kind.vendors, bare, doors.urls if doors else {})
             invocation = kind.compose(outfit.config, folder, folder.prompt.read_text(encoding="utf-8"))
+            if ready.plan.session_id:
+                invocation = kind.resume(invocation, ready.plan.session_id)
             for path, text in invocation.files:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_text(path, text)

@@ -22,10 +22,11 @@ class Plan:
     outcome_bytes: int
     log_bytes: int
     repairs: str = ""
+    session_id: str = ""
 
 
-def make_plan(order: RunOrder, kind: str, prompt_digest: str) -> Plan:
-    """The plan of a new run."""
+def make_plan(order: RunOrder, kind: str, prompt_digest: str, session_id: str = "") -> Plan:
+    """The plan of a new run; `session_id` is the program's own session that it goes on with."""
     limits = order.rules.limits
     return Plan(
         run_id=order.run.id,
@@ -38,6 +39,7 @@ def make_plan(order: RunOrder, kind: str, prompt_digest: str) -> Plan:
         outcome_bytes=limits.outcome_bytes,
         log_bytes=limits.log_bytes,
         repairs=order.repairs,
+        session_id=session_id,
     )
 
 
@@ -53,7 +55,7 @@ def load_plan(folder: RunFolder) -> Plan | None:
         return None
     words = {
         name: str(fields.get(name, ""))
-        for name in ("run_id", "agent", "kind", "head", "mark", "prompt_digest", "repairs")
+        for name in ("run_id", "agent", "kind", "head", "mark", "prompt_digest", "repairs", "session_id")
     }
     return Plan(
         **words,

@@ -31,6 +31,7 @@ from dispatcher.runs.plan import Plan, load_plan, make_plan, save_plan
 from dispatcher.runs.prompts import REPAIR, PromptBook
 from dispatcher.runs.reaping import kill_leftovers
 from dispatcher.runs.reports import report_of
+from dispatcher.runs.sessions import take_session_over
 
 _LOG_END_BYTES = 2_000_000
 """How much of a log's end is searched for a result: the largest final events seen were under 200 KB."""
@@ -73,7 +74,8 @@ class ProcessRuns:
         )
         write_json(folder.schema, schema_for(order.role))
         write_text(folder.ignore, IGNORED)
-        save_plan(folder, make_plan(order, config.kind, prompt.digest))
+        session_id = self._take_session_over(order, folder, config) if order.repairs else ""
+        save_plan(folder, make_plan(order, config.kind, prompt.digest, session_id))
         return folder.checkout
 
     def start(self, order: RunOrder) -> None:
@@ -179,6 +181,14 @@ class ProcessRuns:
             old.checkout.rename(folder.checkout)
         outcome = self.censor.redact(_old_outcome(old, load_plan(old)))
         return {"repair_error": order.repair_error, "repair_outcome": outcome}
+
+    def _take_session_over(self, order: RunOrder, folder: RunFolder, config: AgentConfig) -> str:
+        """A repair is the one run that goes on with a session: same role, same run, and it must be the same program."""
+        old = self._at(order.repairs)
+        plan, kind = load_plan(old), kind_named(config.kind)
+        if plan is None or (plan.agent, plan.kind, plan.role) != (config.name, config.kind, order.role):
+            return ""
+        return take_session_over(kind, self.report(order.repairs).session_id, old, folder)
 
 
 def _old_outcome(old: RunFolder, plan: Plan | None) -> str:

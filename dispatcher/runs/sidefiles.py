@@ -69,6 +69,21 @@ class SideReader:
             yield name, file.read(_WHOLE_BYTES).decode("utf-8", "replace")
 
 
+def find_files(home: str, pattern: str) -> list[str]:
+    """Names below `home` that fit the pattern (one * a part), a few at most."""
+    return list(_find(home, pattern.split("/")))[:_FILES]
+
+
+def load_file(home: str, name: str, limit_bytes: int) -> bytes | None:
+    """The content of a regular file below `home`; None where there is none, or it is larger."""
+    handle = _open(home, name)
+    if handle is None:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        content = file.read(limit_bytes + 1)
+    return content if len(content) <= limit_bytes else None
+
+
 def _find(home: str, parts: list[str]) -> Iterator[str]:
     """Names below `home` that fit, part by part; links are not followed."""
     found = [""]

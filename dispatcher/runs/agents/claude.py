@@ -1,6 +1,9 @@
 """Claude Code, headless: `claude -p` with an event stream."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
@@ -62,6 +65,17 @@ class ClaudeAgent(AgentKind):
         ("DISABLE_TELEMETRY", "1"),
         ("IS_SANDBOX", "1"),
     )
+
+    session_files: ClassVar[str] = ".claude/projects/*/*.jsonl"
+
+    def session_place(self, name: str, checkout: Path) -> str:
+        """Sessions lie in a folder that is named after the working folder, every odd character a dash."""
+        folder = re.sub(r"[^A-Za-z0-9]", "-", str(checkout))
+        return f".claude/projects/{folder}/{name.rpartition('/')[2]}"
+
+    def resume(self, call: Invocation, session_id: str) -> Invocation:
+        """The session by its id."""
+        return replace(call, argv=(*call.argv, "--resume", session_id))
 
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
         """The command line for one run."""

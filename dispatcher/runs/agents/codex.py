@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
@@ -51,6 +52,12 @@ class CodexAgent(AgentKind):
     logins: ClassVar[tuple[Login, ...]] = (Login(".codex", "auth.json", "CODEX_HOME"),)
     boxed_args: ClassVar[tuple[str, ...]] = ("--sandbox", "danger-full-access")
     pass_env: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+
+    session_files: ClassVar[str] = ".codex/sessions/*/*/*/rollout-*.jsonl"
+
+    def resume(self, call: Invocation, session_id: str) -> Invocation:
+        """A subcommand behind the options; the prompt still comes on stdin."""
+        return replace(call, argv=(*call.argv[:-1], "resume", session_id, "-"))
 
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
         """The command line for one run."""
@@ -110,7 +117,9 @@ class _CodexTelling(Telling):
 
     def _usage(self) -> Told:
         in_sessions = sum_counts(self._sessions.values())
-        return Told(USAGE, counts=max(self._turns, in_sessions, key=lambda one: one.tokens))
+        # A turn's totals are those of its whole thread: of a session that is gone on with, the past is not this run's.
+        turns = self._turns - sum_counts(self._before.values())
+        return Told(USAGE, counts=max(turns, in_sessions, key=lambda one: one.tokens))
 
 
 def _read_item(item: dict[str, object], *, is_done: bool) -> Sequence[Told]:

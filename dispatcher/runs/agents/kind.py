@@ -47,6 +47,18 @@ class AgentKind(ABC):
     """Login files that the program needs when it is given no key."""
     boxed_args: ClassVar[tuple[str, ...]] = ()
     """Arguments in a sandbox of ours, unless the configuration's own already settle the first of them."""
+    session_files: ClassVar[str] = ""
+    """Where below HOME the program keeps its sessions, the id in the file's name; "" where it cannot go on with one."""
+
+    def session_place(self, name: str, checkout: Path) -> str:
+        """Where a session that was found at `name` belongs for a run in `checkout`, below HOME."""
+        del checkout
+        return name
+
+    def resume(self, call: Invocation, session_id: str) -> Invocation:
+        """The same call, going on with a session."""
+        del session_id
+        return call
 
     @abstractmethod
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
