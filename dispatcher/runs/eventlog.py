@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from dispatcher.runs.agents.kind import AgentKind
-from dispatcher.runs.agents.telling import ALIVE, PRINTED, Story, Told
+from dispatcher.runs.agents.telling import ALIVE, FAULT, PRINTED, Story, Told
 from dispatcher.runs.errand import Order, write_atomically
 from dispatcher.runs.runlog import CappedLog
 from dispatcher.runs.sidefiles import SideReader
@@ -34,6 +34,8 @@ class EventLog:
         self._rest = ""
         self._is_too_long = False
         self._has_events = False
+        self.is_being_ended = False
+        """Whether the run is told to stop: what a program then says of an error is our own doing."""
         self._is_saved = False
         self._saved_s = 0.0
 
@@ -88,7 +90,8 @@ class EventLog:
                 printed.append(told.text)
                 continue
             is_progress, self._has_events = is_progress or told.is_progress, True
-            self._is_saved = not self._story.hear(told) and self._is_saved
+            if not (self.is_being_ended and told.what == FAULT):
+                self._is_saved = not self._story.hear(told) and self._is_saved
             self._write_printed(printed)
             if told.what != ALIVE:
                 self._write(told)

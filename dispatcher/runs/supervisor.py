@@ -185,6 +185,8 @@ class Supervisor:
 
     def _begin_ending(self, because: str, detail: str) -> None:
         self._conclude(because, detail)
+        if self.events:
+            self.events.is_being_ended = True
         self.pending_signals = list(self.order.stop_signals)
         self.next_signal_s = 0.0
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dispatcher.config.settings import Settings
 from dispatcher.core.model import Stage
@@ -237,7 +238,7 @@ class Lab(Office):
 
 @contextmanager
 def lab(root: Path, program: Program, model: ModelServer, limits: Limits | None = None) -> Iterator[Lab]:
-    """A laboratory with one program in every role."""
+    """A laboratory with one program in every role, in the sandbox where there can be one."""
     roles = dict.fromkeys(("worker", "reviewer", "responder"), program.kind)
     check = (sys.executable, "-B", "-c", "import shop")
     # What stands in for the vendor is a service of this machine: listed, so that a sandbox lets the program to it.

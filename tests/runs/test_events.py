@@ -161,3 +161,15 @@ def test_links_pipes_and_folders_are_left_alone(tmp_path: Path) -> None:
     os.mkfifo(home / "pipe" / "x.jsonl")
     (home / "folder" / "x.jsonl").mkdir(parents=True)
     assert list(reader.read_new()) == []
+
+
+def test_what_a_program_says_when_it_is_stopped_is_no_fault_of_the_set_up(desk: Desk, tmp_path: Path) -> None:
+    error = '{"type":"result","is_error":true,"subtype":"error_during_execution","total_cost_usd":0.5,"usage":{"input_tokens":200}}'
+    script = say(*STEPS) + "trap \"echo '$ERROR'; exit 1\" INT\nwhile :; do sleep 0.05; done"
+    claude_that(desk, tmp_path, f"ERROR='{error}'\n{script}")
+    desk.grace_s = 5
+    run_id = desk.started()
+    until(lambda: desk.runs.report(run_id).usage.tokens)
+    desk.runs.stop(run_id, "enough")
+    report = desk.finished(run_id)
+    assert (report.fault, report.usage) == (None, Usage(200, 0, 0, 0.5))
