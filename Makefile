@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: mutants test-agents help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
+.PHONY: agents mutants test-agents help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,9 @@ simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the te
 
 mutants: $(STAMP) ## one small fault after the other in a copy of the product, and some test must notice (hours); ONLY=words takes a part
 	nice -n 19 $(BIN)/python tools/mutants.py $(if $(ONLY),--only '$(ONLY)')
+
+agents: $(STAMP) ## install the agent programs that CI tries into .agents (npm; what cannot be installed is skipped)
+	$(BIN)/python tools/test_agents.py --install --kind claude --kind codex --kind gemini
 
 test-agents: $(STAMP) ## install the agent programs into .agents and play each one through the dispatcher; no model is asked
 	$(BIN)/python tools/test_agents.py $(ARGS)

@@ -120,6 +120,13 @@ def main() -> int:
     wish = _parse()
     chosen = [PROGRAMS[kind] for kind in wish.kind or PROGRAMS]
     missing = {one.kind: why for one in chosen if (why := "" if one.path.exists() else install(one))}
+    if wish.install:
+        for one in chosen:
+            print(
+                f"{one.kind}: {'skipped: ' + missing[one.kind] if missing.get(one.kind) else 'installed'}",
+                flush=True,
+            )
+        return 0
     alone = "loopback only" if leave_network() else "WITH the network: no namespace can be made here"
     print(f"network: {alone}; user id {os.getuid()}", flush=True)
     print(HEADER, flush=True)
@@ -147,6 +154,9 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", action="append", choices=list(PROGRAMS))
+    parser.add_argument(
+        "--install", action="store_true", help="only install; what cannot be is skipped, by name"
+    )
     parser.add_argument("--scenario", action="append", choices=[one.name for one in SCENARIOS])
     return parser.parse_args()
 

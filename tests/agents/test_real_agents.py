@@ -13,15 +13,20 @@ from tests.support.model_server import Trouble, model_server
 
 ONE_TRY = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=60, reviewer_s=60)
 TRIED = ("claude", "codex", "gemini")
+"""Those that CI installs; `make test-agents` plays every one in every scenario."""
 WHOSE = {Trouble.UNAUTHORIZED: FaultKind.LOGIN, Trouble.RATE_LIMITED: FaultKind.RATE_LIMIT}
 
 
 @pytest.fixture(params=TRIED)
 def program(request: pytest.FixtureRequest) -> Program:
     """Each program that is installed."""
-    found = PROGRAMS[request.param]
+    return installed_program(request.param)
+
+
+def installed_program(kind: str) -> Program:
+    found = PROGRAMS[kind]
     if not found.path.exists():
-        pytest.skip(f"skipped: {found.kind} is not installed; `make test-agents` installs it")
+        pytest.skip(f"skipped: {kind} is not installed; `make agents` installs it")
     return found
 
 
@@ -52,7 +57,8 @@ def test_a_refusal_of_the_api_is_the_set_ups_fault_not_the_tasks(
         assert not office.leftovers()
 
 
-def test_an_endless_loop_is_ended_and_its_tokens_are_known(program: Program, tmp_path: Path) -> None:
+def test_an_endless_loop_is_ended_and_its_tokens_are_known(tmp_path: Path) -> None:
+    program = installed_program("codex")  # whose events tell no tokens before the end
     limits = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=20)
     with model_server(runaway) as model, lab(tmp_path, program, model, limits) as office:
         number = office.asks()
@@ -65,7 +71,8 @@ def test_an_endless_loop_is_ended_and_its_tokens_are_known(program: Program, tmp
         assert model.total.total - 2 * newest <= told <= model.total.total
 
 
-def test_a_malformed_outcome_gets_one_repair_and_then_a_person(program: Program, tmp_path: Path) -> None:
+def test_a_malformed_outcome_gets_one_repair_and_then_a_person(tmp_path: Path) -> None:
+    program = installed_program("claude")
     with model_server(mumbler) as model, lab(tmp_path, program, model, ONE_TRY) as office:
         number = office.asks()
         assert office.finishes(number) is Stage.BLOCKED

@@ -44,7 +44,8 @@ class AiderAgent(AgentKind):
     """Prompt from a file; it runs no commands, edits nothing outside of the checkout, and exits with 0 whatever happens.
 
     Not streaming, because only then its counts are those of the vendor. It commits nothing by itself: the message of such a commit is
-    asked of a model, and no log tells what that cost; the supervisor commits at the end. Addresses in the prompt are not visited.
+    asked of a model, and no log tells what that cost; the supervisor commits at the end. Nor does it sum up its one conversation, for
+    the same reason. Addresses in the prompt are not visited.
     """
 
     name: ClassVar[str] = "aider"
@@ -75,6 +76,8 @@ class AiderAgent(AgentKind):
         argv += ["--analytics-disable", "--analytics-log", str(folder.home / _USAGE_LOG)]
         argv += ["--chat-history-file", str(folder.home / "aider.chat.md")]
         argv += ["--input-history-file", str(folder.home / "aider.input")]
+        if not mentions_flag(config, "--max-chat-history-tokens"):
+            argv += ["--max-chat-history-tokens", "1000000"]
         if not mentions_flag(config, "--auto-commits"):
             argv += ["--no-auto-commits"]
         if config.model:
