@@ -44,6 +44,9 @@ CODEX_QUOTA = [
 OPENCODE_401 = [
     '{"type":"error","sessionID":"ses_e0","error":{"name":"APIError","data":{"message":"Incorrect API key provided: stand-in.","statusCode":401,"isRetryable":false}}}'
 ]
+OPENCODE_DENIED = [
+    """{"type":"tool_use","sessionID":"s","part":{"tool":"invalid","state":{"status":"completed","input":{"tool":"bash"},"output":"The arguments provided to the tool are invalid: Model tried to call unavailable tool 'bash'. Available tools: edit, glob."}}}"""
+]
 GEMINI_401 = [
     "    at async Turn.run (file:///bundle/chunk-JDPZ4CE3.js:333001:24) {",
     '{"type":"result","status":"error","error":{"type":"unknown","message":"[API Error: {\\"error\\":{\\"code\\":401,\\"message\\":\\"invalid x-api-key\\",\\"status\\":\\"UNAUTHENTICATED\\"}}]"},"stats":{"total_tokens":0}}',
@@ -88,6 +91,7 @@ FAULTS = [
     ("codex", CODEX_500, FaultKind.OVERLOAD, "codex: We’re currently experiencing high demand"),
     ("codex", CODEX_QUOTA, FaultKind.QUOTA, "codex: You've hit your usage limit"),
     ("opencode", OPENCODE_401, FaultKind.LOGIN, "opencode: 401 from the API"),
+    ("opencode", OPENCODE_DENIED, FaultKind.SETTINGS, "opencode: permission denied for bash"),
     ("gemini", GEMINI_401, FaultKind.LOGIN, "gemini: 401 from the API"),
     ("gemini", GEMINI_429, FaultKind.RATE_LIMIT, "gemini: 429 from the API"),
     ("gemini", GEMINI_500, FaultKind.OVERLOAD, "gemini: 500 from the API"),

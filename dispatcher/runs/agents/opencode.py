@@ -86,9 +86,9 @@ class _OpenCodeTelling(Telling):
                 told = [Told(SAID, as_text(part.get("text")))]
             case "tool_use":
                 state = as_object(part.get("state"))
-                tool, error = as_text(part.get("tool")), as_text(state.get("error"))
-                told = [Told(TOOL, render_call(tool, state.get("input")))]
-                told.append(Told(RESULT, as_text(state.get("output")) or error))
+                tool, output = as_text(part.get("tool")), as_text(state.get("output"))
+                error = as_text(state.get("error")) or (output if tool == "invalid" else "")
+                told = [Told(TOOL, render_call(tool, state.get("input"))), Told(RESULT, output or error)]
                 told += [Told(DENIED, _denied_tool(tool, error))] if _DENIED.search(error) else []
             case "step_finish":
                 self._counts = self._counts + _counts_of(part)
