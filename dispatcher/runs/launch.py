@@ -255,7 +255,7 @@ def _dress(
     private = (settings.root, *settings.private)
     home = Path(host.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails for a user without an entry
     caches = make_caches(ready.sandbox.caches, settings.caches, ready.order.rules.full_name, host)
-    boxing = Boxing(box, folder.path.name, tuple(clad.outfit.variables))
+    boxing = Boxing(box, folder.path.name, tuple(clad.outfit.variables), caches.owner)
     shared = ready.order.shared
     if isinstance(box, Engine):
         view = with_caches(view_of_container(wearer), caches)

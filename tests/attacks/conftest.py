@@ -29,12 +29,12 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
         yield one
 
 
-def boxed(**bounds: int) -> dict[str, Any]:
+def boxed() -> dict[str, Any]:
     """Rules of a repository whose agents work in a sandbox without network; skipped by name where none works."""
     trial = try_bwrap()
     if trial.machine is None:
         pytest.skip(f"no sandbox works here: {trial.why}")
-    return {"sandbox": SandboxRules(SandboxKind.BWRAP, NetworkAccess.OFF, **bounds)}
+    return {"sandbox": SandboxRules(SandboxKind.BWRAP, NetworkAccess.OFF)}
 
 
 def unboxed() -> dict[str, Any]:

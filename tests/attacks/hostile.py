@@ -244,6 +244,7 @@ def main():
     for word in sys.argv[1:]:
         name, _, argument = word.partition(":")
         told[word] = {"tried": True, "reached": "", "error": ""}
+        loot.write_text(json.dumps(told))
         try:
             told[word]["reached"] = globals()[name](argument)
         except (OSError, MemoryError, ValueError, subprocess.SubprocessError) as error:

@@ -65,7 +65,7 @@ class Border:
         bounds = Bounds(limits.memory_bytes, limits.processes, limits.file_bytes, limits.check_s)
         caches = make_caches(rules.sandbox.caches, self.caches, rules.full_name, self.environment)
         view = with_caches(self._view(tuple(argv), reach, rules, box), caches)
-        boxing = Boxing(box, f"check-{secrets.token_hex(8)}", _CHECK_VARIABLES)
+        boxing = Boxing(box, f"check-{secrets.token_hex(8)}", _CHECK_VARIABLES, caches.owner)
         return boxing.compose(view, Program(tuple(argv), bounds))
 
     def _view(self, argv: tuple[str, ...], reach: Shown, rules: RepoRules, box: Box) -> View:

@@ -12,11 +12,15 @@ from dispatcher.runs.sandbox.view import View
 
 @dataclass(frozen=True, slots=True)
 class Boxing:
-    """The sandbox of one run or check. `name` is unique, `variables` the names of what it finds in its environment."""
+    """The sandbox of one run or check. `name` is unique, `variables` the names of what it finds in its environment.
+
+    `owner` says whose user number it gets where root starts it; "" means one of its own.
+    """
 
     box: Box
     name: str
     variables: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def isolation(self) -> str:
@@ -31,9 +35,9 @@ class Boxing:
     def compose(self, view: View, program: Program) -> tuple[str, ...]:
         """The command line. A container's folders are handed to its user at once, where root makes it become one."""
         if not isinstance(self.box, Engine):
-            return compose_bwrap(user_for(self.box, self.name), view, program)
+            return compose_bwrap(user_for(self.box, self.owner or self.name), view, program)
         engine = self.box
-        if engine.user == 0 and (user := spare_user(self.name)):
+        if engine.user == 0 and (user := spare_user(self.owner or self.name)):
             engine = replace(engine, user=user)
             hand_to(view.owned, user)
         return compose_container(engine, f"dispatcher-{self.name}", view, program, self.variables)

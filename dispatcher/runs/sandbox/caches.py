@@ -21,12 +21,16 @@ _PRIVATE_IN_CARGO: Final = ("credentials", "credentials.toml")
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What a sandbox shows of caches, and the variables that lead there."""
+    """What a sandbox shows of caches, and the variables that lead there.
+
+    `owner` is whose they are, where several runs write them: those must be one user, or each would take them from the other.
+    """
 
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    owner: str = ""
 
 
 def make_caches(sharing: CacheSharing, root: Path, repo: str, host: Mapping[str, str]) -> Caches:
@@ -49,6 +53,7 @@ def make_caches(sharing: CacheSharing, root: Path, repo: str, host: Mapping[str,
             return Caches(
                 writable=tuple(made.values()),
                 variables=tuple((name, str(path)) for name, path in made.items()),
+                owner=folder_name(repo),
             )
 
 
