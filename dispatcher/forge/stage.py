@@ -218,9 +218,8 @@ class StageWriter:
 
     def _find_missing(self, order: StageOrder) -> tuple[str, ...]:
         missing: list[str] = []
-        for item in (order.issue, order.pull):
-            known = self.writer.memory.items.get(item.key) if item else None
-            if item and known:
+        for item in filter(None, (order.issue, order.pull)):
+            if known := self.writer.memory.items.get(item.key):
                 missing += [login for login in item.assign if not known.has_assignee(login)]
         if missing:
             LOG.warning("%s: GitHub did not assign %s; do they have access?", order.repo, ", ".join(missing))

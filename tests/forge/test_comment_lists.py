@@ -29,6 +29,21 @@ def test_a_new_comment_wakes_its_item_once_and_idle_looks_are_free(office):
     assert [request.status for request in seen if request.path.endswith("/comments")] == [304]
 
 
+def test_only_the_newest_comment_is_shown_again_and_a_changed_question_is_not_conditional(office):
+    """Times are whole seconds: another comment of the newest one's second must not be missed."""
+    repos, numbers = listening(office), [office.issue() for _ in range(3)]
+    woken = []
+    for number in numbers:
+        office.clock.passes(61)
+        office.ann.comment("acme/shop", number, "/bot go")
+        office.clock.passes(61)
+        with office.box.watching() as seen:
+            found = office.forge.look(repos, TURN).wakes
+        woken.append([wake.key.number for wake in found if wake.reason == "comment"])
+        assert not any(request.conditional for request in seen if request.path.endswith("/comments"))
+    assert woken == [numbers[:1], numbers[:2], numbers[1:]]
+
+
 def test_repositories_without_a_pattern_cost_no_request(office):
     office.issue()
     with office.box.watching() as seen:

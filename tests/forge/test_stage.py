@@ -176,3 +176,109 @@ def test_a_new_pull_request_needs_no_look_before_it_is_labelled(office):
         )
     assert len(seen) == 1
     assert office.box.scene.labels(SHOP, opened.number) == {"bot", "needs-review"}
+
+
+# ---------------------------------------------------------------- the status comment is found, kept and rewritten once
+
+
+def show(office, number, text, *labels, comment=None, **other):
+    item = ItemOrder(office.key(number), add_labels=frozenset(labels), **other)
+    return office.forge.show_stage(order(office, item, text=text, comment=comment))
+
+
+def test_without_a_text_there_is_no_comment(office):
+    number = office.issue()
+    show(office, number, "", "needs-human")
+    assert office.bodies(number) == []
+    assert "needs-human" in office.box.scene.labels(SHOP, number)
+
+
+def test_a_text_that_was_changed_and_shown_is_not_written_a_third_time(office):
+    """All of it within one second: the times do not tell which version is the newest."""
+    number = office.issue()
+    show(office, number, "One.")
+    show(office, number, "Two.")
+    with office.box.watching() as seen:
+        show(office, number, "Two.")
+    assert seen == []
+    assert [body.partition("\n")[0] for body in office.bodies(number)] == ["Two."]
+
+
+def test_a_status_comment_on_the_issue_is_rewritten_there_while_the_turn_is_the_pull_requests(office):
+    number = office.issue()
+    first = show(office, number, "One.")
+    pull = office.pull(number)
+    office.look_at(number, pull)
+    both = ItemOrder(office.key(number)), ItemOrder(office.key(pull))
+    for text, requests in (("Two.", 1), ("Two.", 0), ("Three.", 1)):
+        with office.box.watching() as seen:
+            office.forge.show_stage(
+                order(office, *both, text=text, on=office.key(pull), comment=first.status_comment_id)
+            )
+        assert len(seen) == requests
+    assert [body.partition("\n")[0] for body in office.bodies(number)] == ["Three."]
+    assert office.bodies(pull) == []
+
+
+def test_what_was_known_of_comments_outlives_a_change_of_labels(office):
+    number = office.issue()
+    show(office, number, "One.")
+    show(office, number, "", "needs-human")
+    written = show(office, number, "Two.")
+    assert [body.partition("\n")[0] for body in office.bodies(number)] == ["Two."]
+    assert show(office, number, "Two.", "merge-ready").status_comment_id == written.status_comment_id
+
+
+def test_of_two_status_comments_the_one_that_is_remembered_is_rewritten(office):
+    number = office.issue()
+    first = show(office, number, "One.")
+    office.clock.passes(5)
+    office.bot.comment(SHOP, number, office.bodies(number)[0])
+    office.look_at(number)
+    show(office, number, "Two.", comment=first.status_comment_id)
+    assert [body.partition("\n")[0] for body in office.bodies(number)] == ["Two.", "One."]
+
+
+def test_a_comment_that_claims_nothing_goes_on_claiming_nothing(office):
+    number = office.issue()
+    show(office, number, "One.", assign=("bot",))
+    show(office, number, "Two.")
+    assert parse_markers(office.bodies(number)[0]).claim is None
+
+
+def test_an_instance_without_a_name_leaves_anothers_name_in_the_comment(office):
+    number = office.issue()
+    first = show(office, number, "One.")
+    nameless = office.start(instance="")
+    nameless.fetch_repos([office.repo.rules])
+    nameless.show_stage(
+        order(office, ItemOrder(office.key(number)), text="Two.", comment=first.status_comment_id)
+    )
+    (body,) = office.bodies(number)
+    assert body.startswith("Two.")
+    assert parse_markers(body).status_of == "here"
+
+
+def test_who_is_assigned_is_not_assigned_again_and_nobody_is_missed(office, caplog):
+    number = office.issue()
+    show(office, number, "", assign=("ann",))
+    with office.box.watching() as seen:
+        assert show(office, number, "", assign=("Ann",)).missing_assignees == ()
+    assert seen == []
+    assert "did not assign" not in caplog.text
+
+
+def test_somebody_whom_nobody_has_seen_yet_is_looked_up_and_assigned(office):
+    office.box.scene.add_user("kim")
+    office.ann.invite(SHOP, "kim", "write")
+    number = office.issue()
+    assert show(office, number, "", assign=("kim",)).missing_assignees == ()
+    assert office.box.scene.assignees(SHOP, number) == ["kim"]
+
+
+def test_a_change_that_adds_no_comment_is_sent_again_after_a_fault(office):
+    number = office.issue()
+    show(office, number, "One.")
+    office.box.faults.add(Fault(What.FAIL_BEFORE, path="graphql"))
+    show(office, number, "Two.", "needs-human")
+    assert [body.partition("\n")[0] for body in office.bodies(number)] == ["Two."]

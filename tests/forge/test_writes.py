@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.core.errors import Gone, NeedsPerson, QuotaSpent, RetryLater
-from dispatcher.core.markers import MAX_BODY_CHARS, parse_markers, render_key_marker
+from dispatcher.core.markers import MAX_BODY_CHARS, parse_markers, render_key_marker, seal
 from dispatcher.core.model import Finding
 from dispatcher.ports import PullOrder
 from dispatcher.simulator.faults import Fault, What
@@ -285,3 +285,10 @@ def test_missing_labels_are_created_and_named(office):
     assert {label.color for label in world.repo("acme/tools").labels.values() if label.name == "bot"} == {
         "5319e7"
     }
+
+
+def test_a_review_without_findings_says_its_summary_and_nothing_else(office):
+    number = office.pull(office.issue())
+    office.forge.post_review(office.review_order(number))
+    (review,) = office.box.scene.reviews(SHOP, number)
+    assert review.body == seal("Two things.", render_key_marker("review-1"))

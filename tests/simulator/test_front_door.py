@@ -1,0 +1,148 @@
+"""What happens around every request: prefixes, who is asking, limits, faults, the log."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dispatcher.simulator import Fault, What
+from dispatcher.simulator.exchange import Answer, Request, parse_stamp
+from dispatcher.simulator.frontdoor import Dropped
+from tests.simulator.conftest import REPO, Street
+
+
+def ask(
+    street: Street, path: str, token: str = "", method: str = "GET", body: bytes = b"", **headers: str
+) -> Answer:
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    where, _, query = path.partition("?")
+    return street.box.door.answer(Request(method, where, query, headers, body))
+
+
+@pytest.fixture
+def token(street: Street) -> str:
+    return street.scene.add_token("bot", "repo", "notifications")
+
+
+def test_the_prefixes_of_an_enterprise_server_are_taken_off_and_nothing_else_is(street, token):
+    assert ask(street, "/api/v3/user", token).status == 200
+    assert ask(street, "/api/graphql", token, "POST", b'{"query": "{viewer{login}}"}').status == 200
+    assert ask(street, "/api/user", token).status == 404
+    assert ask(street, "/api/v3", token).status == 404
+    shown = ask(street, f"/api/v3/repos/{REPO}", token).content()
+    assert f"{street.box.url}/api/v3/repos/{REPO}".encode() in shown
+    plain = ask(street, f"/repos/{REPO}", token).content()
+    assert b"/api/v3" not in plain
+
+
+def test_search_graphql_and_the_rest_have_limits_of_their_own(street, token):
+    headers = [
+        ask(street, "/search/issues?q=is:open", token).headers,
+        ask(street, "/graphql", token, "POST", b'{"query": "{viewer{login}}"}').headers,
+        ask(street, "/user", token).headers,
+    ]
+    assert [(h["X-RateLimit-Resource"], h["X-RateLimit-Limit"], h["X-RateLimit-Used"]) for h in headers] == [
+        ("search", "30", "1"), ("graphql", "5000", "1"), ("core", "5000", "1"),
+    ]  # fmt: skip
+
+
+def test_asking_for_the_limits_costs_nothing_even_when_nothing_is_left(street, token):
+    street.box.settings.core_limit = 1
+    for _ in range(2):
+        assert ask(street, "/rate_limit", token).headers["X-RateLimit-Used"] == "0"
+    assert ask(street, "/user", token).status == 200
+    assert ask(street, "/user", token).status == 403
+    assert ask(street, "/rate_limit", token).status == 200
+
+
+def test_a_spent_graphql_limit_answers_200_with_an_error(street, token):
+    street.box.settings.graphql_limit = 0
+    answer = ask(street, "/graphql", token, "POST", b'{"query": "{viewer{login}}"}')
+    assert (answer.status, answer.body["errors"][0]["type"]) == (200, "RATE_LIMITED")
+    assert answer.headers["X-RateLimit-Remaining"] == "0"
+
+
+def test_classic_tokens_show_their_scopes_and_what_would_be_accepted(street, token):
+    headers = ask(street, "/user", token).headers
+    assert (headers["X-OAuth-Scopes"], headers["X-Accepted-OAuth-Scopes"]) == ("repo, notifications", "")
+    assert set(headers) >= {"ETag", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+
+
+def test_a_fault_is_looked_for_in_path_and_query_as_they_were_sent(street, token):
+    street.box.faults.add(Fault(What.FAIL_BEFORE, "^/user$"))
+    street.box.faults.add(Fault(What.FAIL_BEFORE, r"^/user\?x=1$", status=503))
+    assert [ask(street, path, token).status for path in ("/user", "/user?x=1", "/user")] == [502, 503, 200]
+
+
+def test_a_delay_is_as_long_as_was_asked(street, token):
+    street.box.faults.add(Fault(What.DELAY, delay_s=0.2))
+    began = time.perf_counter()
+    ask(street, "/user", token)
+    middle = time.perf_counter()
+    assert middle - began >= 0.2
+
+
+def test_a_dropped_request_is_no_accident_of_the_box(street, token):
+    for what in (What.DROP_BEFORE, What.DROP_AFTER):
+        street.box.faults.add(Fault(what))
+        with pytest.raises(Dropped):
+            ask(street, "/user", token)
+    assert street.box.door.crashes == []
+
+
+def test_a_stale_answer_is_the_last_good_one_of_the_same_question_and_token(street, alice, token):
+    path = f"/repos/{REPO}/issues"
+    other = street.scene.add_token("bot")
+    first = ask(street, path, token).body
+    ask(street, f"{path}?state=all", token)
+    assert (
+        ask(street, path, token, **{"if-none-match": ask(street, path, token).headers["ETag"]}).status == 304
+    )
+    ask(street, path, token, "POST", b'{"title": "Bug"}')
+    for shown, asked in ((first, token), (None, other)):
+        street.box.faults.add(Fault(What.STALE, "/issues$"))
+        answer = ask(street, path, asked)
+        assert (answer.body == first) is (shown == first)
+    assert b"Bug" in ask(street, path, token).content()
+
+
+@pytest.mark.parametrize(("status", "shown"), [(403, 403), (429, 429), (500, 403)])
+def test_a_limit_is_403_or_429(street, token, status, shown):
+    for primary in (True, False):
+        street.box.faults.add(Fault(What.LIMIT, status=status, primary=primary))
+        assert ask(street, "/user", token).status == shown
+
+
+def test_an_accident_of_the_box_is_told_and_kept(street, token):
+    street.scene.world.repo(REPO).issues[5] = None  # type: ignore[assignment]
+    answer = ask(street, f"/repos/{REPO}/issues", token)
+    assert answer.status == 500
+    assert "The simulator itself failed" in answer.body["message"]
+    assert len(street.box.door.crashes) == 1
+    street.box.door.crashes.clear()
+
+
+def test_the_log_has_the_body_of_the_api_and_not_of_git(street, token):
+    ask(street, f"/repos/{REPO}/issues?x=1", token, "POST", b'{"title": "Bug"}')
+    ask(street, f"/{REPO}.git/git-receive-pack", token, "POST", b"a pack")
+    ask(street, "/user", "ghp_nobody")
+    api, git, nobody = street.box.requests[-3:]
+    assert (api.body, api.line) == (b'{"title": "Bug"}', f"POST /repos/{REPO}/issues?x=1 -> 201")
+    assert (git.body, git.login) == (b"", "bot")
+    assert (nobody.login, nobody.status, nobody.conditional) == ("", 401, False)
+
+
+def test_a_body_that_is_no_object_is_told_from_one_that_is_no_json(street, token):
+    path = f"/repos/{REPO}/issues"
+    assert [ask(street, path, token, "POST", body).status for body in (b"{", b"[]", b"")] == [400, 422, 422]
+    assert Answer(204).content() == b""
+    assert Answer(200, b"raw").content() == b"raw"
+    assert Answer(200, {"a": 1}).content() == b'{"a":1}'
+
+
+def test_a_time_with_a_zone_is_brought_to_utc_and_one_without_is_utc():
+    assert {
+        parse_stamp(text).isoformat() for text in ("2026-03-01T13:00:00+01:00", " 2026-03-01T12:00:00 ")
+    } == {"2026-03-01T12:00:00+00:00"}
