@@ -177,3 +177,13 @@ def bot(street: Street) -> Any:
 def api(street: Street) -> Api:
     """The bot with a classic token."""
     return street.as_user("bot")
+
+
+@pytest.fixture
+def town(clock: TestClock) -> Scene:
+    """The rules without a door: alice owns the shop, the bot may write, tina may triage, mallory may only look."""
+    made = scene_in_memory(clock)
+    for login in ("alice", "bot", "tina", "mallory"):
+        made.add_user(login)
+    made.add_repo(REPO, {"app.py": "one\ntwo\nthree\n"}, collaborators={"bot": "write", "tina": "triage"})
+    return made
