@@ -61,7 +61,7 @@ def _token_writes(token: Token, repo: Repo, area: str) -> bool:
 
 def may(world: World, caller: Caller, repo: Repo, area: str, level: Level) -> bool:
     """Say whether the caller may write in an area (`issues`, `contents`...), which the account may from `level` on."""
-    if not can_see(world, caller, repo) or level_of(world, caller.account, repo) < level:
+    if level_of(world, caller.account, repo) < level:
         return False
     return caller.token is None or _token_writes(caller.token, repo, area)
 

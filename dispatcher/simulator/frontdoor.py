@@ -193,9 +193,8 @@ class FrontDoor:
 def _without_prefix(request: Request) -> Request:
     for prefix in _PREFIXES:
         if request.path.startswith(f"{prefix}/") and (prefix != "/api" or request.path == "/api/graphql"):
-            shown = "/api/v3" if prefix == "/api" else prefix
             path = request.path.removeprefix(prefix)
-            return Request(request.method, path, request.query_text, request.headers, request.body, shown)
+            return Request(request.method, path, request.query_text, request.headers, request.body, "/api/v3")
     return request
 
 

@@ -108,6 +108,15 @@ def test_a_stale_answer_is_the_last_good_one_of_the_same_question_and_token(stre
     assert b"Bug" in ask(street, path, token).content()
 
 
+def test_what_a_change_answered_is_no_stale_answer_to_a_question(street, alice, token):
+    alice.open_issue(REPO, "Bug")
+    path = f"/repos/{REPO}/issues/1"
+    before = ask(street, path, token).body
+    assert ask(street, path, token, "PATCH", b'{"title": "New"}').status == 200
+    street.box.faults.add(Fault(What.STALE, "/issues/1$"))
+    assert ask(street, path, token).body == before
+
+
 @pytest.mark.parametrize(("status", "shown"), [(403, 403), (429, 429), (500, 403)])
 def test_a_limit_is_403_or_429(street, token, status, shown):
     for primary in (True, False):
@@ -142,7 +151,13 @@ def test_a_body_that_is_no_object_is_told_from_one_that_is_no_json(street, token
     assert Answer(200, {"a": 1}).content() == b'{"a":1}'
 
 
-def test_a_time_with_a_zone_is_brought_to_utc_and_one_without_is_utc():
-    assert {
-        parse_stamp(text).isoformat() for text in ("2026-03-01T13:00:00+01:00", " 2026-03-01T12:00:00 ")
-    } == {"2026-03-01T12:00:00+00:00"}
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_a_time_with_a_zone_is_brought_to_utc_and_one_without_is_utc_on_every_machine(zone, monkeypatch):
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", zone)
+        time.tzset()
+        told = {
+            parse_stamp(text).isoformat() for text in ("2026-03-01T13:00:00+01:00", " 2026-03-01T12:00:00 ")
+        }
+    time.tzset()
+    assert told == {"2026-03-01T12:00:00+00:00"}
