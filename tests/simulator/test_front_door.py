@@ -64,6 +64,15 @@ def test_a_spent_graphql_limit_answers_200_with_an_error(street, token):
     assert answer.headers["X-RateLimit-Remaining"] == "0"
 
 
+def test_an_error_of_graphql_has_a_type_only_where_github_gives_one(street, token):
+    odd = ask(street, "/graphql", token, "POST", b'{"query": "{viewer{"}')
+    gone = ask(
+        street, "/graphql", token, "POST", b'{"query": "{repository(owner: \\"x\\", name: \\"y\\") {id}}"}'
+    )
+    assert "type" not in odd.body["errors"][0]
+    assert gone.body["errors"][0]["type"] == "NOT_FOUND"
+
+
 def test_classic_tokens_show_their_scopes_and_what_would_be_accepted(street, token):
     headers = ask(street, "/user", token).headers
     assert (headers["X-OAuth-Scopes"], headers["X-Accepted-OAuth-Scopes"]) == ("repo, notifications", "")

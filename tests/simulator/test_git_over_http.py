@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import requests
 
 from dispatcher.simulator import GitHubBox
+from dispatcher.simulator.exchange import Request
 from dispatcher.simulator.git_store import GitFailed
 from tests.simulator.conftest import REPO
 
@@ -206,3 +208,61 @@ def test_two_boxes_at_once_do_not_meet(tmp_path):
         assert one.url != two.url
         one.scene.add_user("alice")
         assert two.scene.world.find_account("alice") is None
+
+
+# ---------------------------------------------------------------- who gets what answer, without git as the client
+
+
+REFS = "/info/refs?service=git-upload-pack"
+
+
+def refs(street, name: str, token: str = "", scheme: str = "Bearer") -> requests.Response:
+    headers = {"Authorization": f"{scheme} {token}"} if token else {}
+    return requests.get(street.box.clone_url(name) + REFS, headers=headers, timeout=20, allow_redirects=False)
+
+
+def test_without_a_good_token_git_is_asked_for_one(street):
+    street.scene.add_repo("alice/secret", private=True)
+    for answer in (
+        refs(street, "alice/secret"),
+        refs(street, "alice/nothing"),
+        refs(street, REPO, "ghp_wrong"),
+        refs(street, REPO, street.scene.add_token("bot"), "Digest"),
+    ):
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="GitHub"'
+    assert refs(street, "alice/secret").headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_what_a_token_does_not_reach_is_not_found_and_what_it_may_not_read_is_denied(street):
+    street.scene.add_repo("alice/secret", private=True, collaborators={"bot": "read"})
+    stranger = refs(street, "alice/secret", street.scene.add_token("mallory"))
+    narrow = refs(street, "alice/secret", street.scene.add_fine_grained_token("bot", {"issues": "read"}))
+    assert (stranger.status_code, stranger.text) == (404, "Repository not found.\n")
+    assert (narrow.status_code, narrow.text) == (403, "Permission to alice/secret.git denied to bot.\n")
+    assert stranger.headers["Content-Type"] == narrow.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert refs(street, "alice/secret", street.scene.add_token("bot")).status_code == 200
+
+
+def test_everybody_reads_a_public_repository_and_reading_is_no_push(street, clock):
+    before = street.scene.world.repo(REPO).pushed_at
+    clock.advance(60)
+    assert (
+        refs(street, REPO).status_code
+        == refs(street, REPO, street.scene.add_token("mallory")).status_code
+        == 200
+    )
+    assert street.scene.world.repo(REPO).pushed_at == before
+
+
+def test_a_new_repository_under_an_old_name_is_served_itself(street, alice):
+    alice.rename_repo(REPO, "store")
+    assert refs(street, REPO).headers["Location"] == "/alice/store.git" + REFS
+    street.scene.add_repo(REPO)
+    assert refs(street, REPO).status_code == 200
+
+
+def test_what_the_backend_says_about_its_answer_is_passed_on_as_it_is(street):
+    path, _, query = REFS.partition("?")
+    answer = street.box.door.answer(Request("GET", f"/{REPO}.git{path}", query, {}, b""))
+    assert answer.headers["Content-Type"] == "application/x-git-upload-pack-advertisement"

@@ -92,8 +92,13 @@ def test_triage_is_enough_for_labels_and_people(town, issue):
 
 def test_in_a_private_repository_strangers_open_nothing(town):
     town.add_repo("alice/secret", private=True)
-    with pytest.raises(NotFound):
-        town.person("mallory").open_issue("alice/secret", "x")
+    number = town.person("alice").open_issue("alice/secret", "x")
+    for attempt in (
+        lambda: town.person("mallory").open_issue("alice/secret", "x"),
+        lambda: town.person("mallory").assign("alice/secret", number, "alice"),
+    ):
+        with pytest.raises(NotFound):
+            attempt()
 
 
 def test_comments_are_edited_and_deleted_by_their_author_or_a_writer(town, issue):
@@ -112,7 +117,10 @@ def test_comments_are_edited_and_deleted_by_their_author_or_a_writer(town, issue
     other = mallory.comment(REPO, issue.number, "four")
     town.person("bot").delete_comment(REPO, other.id)
     assert issue.comments == []
-    assert EventKind.COMMENTED not in kinds(issue)
+    mallory.comment(REPO, issue.number, "five")
+    town.person("bot").label(REPO, issue.number, "bug")
+    mallory.delete_comment(REPO, mallory.comment(REPO, issue.number, "six").id)
+    assert kinds(issue) == [EventKind.COMMENTED, EventKind.LABELED]
 
 
 def test_a_locked_issue_takes_comments_of_writers_only(town, issue):
@@ -222,13 +230,13 @@ def test_the_same_words_again_are_no_edit(town, issue, clock):
 def test_labels_are_one_whatever_their_case(town, issue):
     town.person("alice").create_label(REPO, "Turn", "#5319e7")
     for _ in range(2):
-        town.person("tina").label(REPO, issue.number, "TURN", "brand new")
-    assert town.labels(REPO, issue.number) == {"Turn", "brand new"}
+        town.person("tina").label(REPO, issue.number, "TURN", "Brand New")
+    assert town.labels(REPO, issue.number) == {"Turn", "Brand New"}
     assert kinds(issue) == [EventKind.LABELED] * 2
     town.person("tina").unlabel(REPO, issue.number, "turn")
-    assert town.labels(REPO, issue.number) == {"brand new"}
-    issues.set_labels(town.world, caller(town, "tina"), issue, ["Brand New", "bug"])
-    assert town.labels(REPO, issue.number) == {"brand new", "bug"}
+    assert town.labels(REPO, issue.number) == {"Brand New"}
+    issues.set_labels(town.world, caller(town, "tina"), issue, ["brand new", "bug"])
+    assert town.labels(REPO, issue.number) == {"Brand New", "bug"}
     assert kinds(issue)[2:] == [EventKind.UNLABELED, EventKind.LABELED]
     assert town.world.label(town.world.repo(REPO), "tUrN").color == "5319e7"
 
@@ -290,6 +298,12 @@ def test_only_people_who_are_newly_mentioned_by_an_edit_are_told(town, issue):
         [],
     ]
     assert written.edited_at == issue.updated_at == town.world.now()
+
+
+def test_whoever_comments_follows(town, issue):
+    town.person("bot").comment(REPO, issue.number, "me too")
+    town.person("alice").comment(REPO, issue.number, "ok")
+    assert threads(town, "bot") == [("Bug", Reason.COMMENT)]
 
 
 def test_nobody_is_told_of_their_own_doing(town, issue):
