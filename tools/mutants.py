@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "reference" / "mutants.md"
 
 
 def main() -> int:
-    """Sweep and report; 1 when a survivor has no explanation, or an explanation no survivor."""
+    """Sweep and report; 1 when a survivor has no explanation, an explanation no survivor, or a fault no verdict."""
     wanted = _parse()
     with tempfile.TemporaryDirectory(prefix="mutants-") as work:
         tree = grow_tree(ROOT, Path(work) / "tree")
@@ -28,12 +28,13 @@ def main() -> int:
             ROOT,
             Path(work),
             wanted.budget_s,
-            wanted.trust_recording,
+            wanted.trust_notes,
             tuple(wanted.tests.split()),
             wanted.only,
         )
         sweep = Sweep(wish, tree, notes)
-        sweep.run()
+        if not wanted.report:
+            sweep.run()
     is_whole = not wanted.only and not wanted.tests
     result = Result(sweep.wanted(), notes.verdicts, load_explanations(EXPLAINED), is_whole)
     if is_whole:
@@ -49,9 +50,12 @@ def _parse() -> argparse.Namespace:
         "--budget-s", type=float, default=20.0, help="seconds of tests for a fault that nobody notices"
     )
     parser.add_argument(
-        "--trust-recording",
+        "--trust-notes",
         action="store_true",
-        help="do not note again what tests pass when only the product changed",
+        help="what is noted counts, though tests or other parts changed since",
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="try nothing: say what is known of the present text"
     )
     return parser.parse_args()
 
@@ -64,7 +68,7 @@ def _tell(result: Result) -> int:
     for name in result.idle:
         print(f"explained, but no survivor: {name}")
     print(render_table(result))
-    return 1 if result.unexplained or result.idle else 0
+    return 1 if result.unexplained or result.idle or result.untried else 0
 
 
 if __name__ == "__main__":

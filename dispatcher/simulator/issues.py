@@ -295,9 +295,7 @@ def delete_comment(world: World, caller: Caller, issue: Issue, written: Comment)
         world, caller, world.repos[issue.repo_id], area_of(issue), Level.READ if own else Level.WRITE
     )
     issue.comments.remove(written)
-    issue.events = [
-        e for e in issue.events if not (e.kind is EventKind.COMMENTED and e.subject_id == written.id)
-    ]
+    issue.events = [event for event in issue.events if event.subject_id != written.id]
     issue.updated_at = world.now()
 
 

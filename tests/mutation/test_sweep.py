@@ -55,8 +55,18 @@ def test_a_survivor_needs_an_explanation_and_an_explanation_a_survivor():
     told = Result([killed, survivor], verdicts, reasons)
     assert told.unexplained == []
     assert told.idle == sorted([killed.name, "gone"])
-    assert "| **all** | 2 | 1 | 1 | 1 |" in render_table(told)
+    assert "| **all** | 2 | 1 | 1 | 1 | 0 |" in render_table(told)
     assert f"It cannot be seen.\n\n- `dispatcher/{survivor.name}`" in render_page(told)
+
+
+def test_a_fault_whose_function_was_changed_since_is_to_be_tried_again():
+    mutant = Mutant("0", "never", "core/x.py", "core/x.py f: if [0]", "new text")
+    changed = Result(
+        [mutant], {mutant.name: Verdict("tests/core/test_x.py::test_y", "", 1, "old text", "")}, ()
+    )
+    assert (changed.untried, changed.survivors) == ([mutant], [])
+    assert "| guards | 0 |" in render_table(changed)
+    assert "| policy and claims | 1 | 0 | 0 | 0 | 1 |" in render_table(changed)
 
 
 def test_explanations_need_words(tmp_path):

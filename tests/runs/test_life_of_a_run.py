@@ -59,10 +59,21 @@ def test_starting_twice_starts_once(any_desk: Desk) -> None:
     order = any_desk.prepared()
     any_desk.runs.start(order)
     any_desk.runs.start(order)
-    any_desk.finished(order.run.id)
+    ended = any_desk.finished(order.run.id)
     any_desk.runs.start(order)
     any_desk.runs.prepare(order)
+    assert any_desk.finished(order.run.id) == ended, "the same beginning, the same end"
     assert any_desk.log(order.run.id) == "began\n"
+
+
+def test_what_a_run_was_told_is_not_written_anew_once_it_has_started(desk: Desk) -> None:
+    desk.shell(WRITE_DONE)
+    order = desk.prepared()
+    desk.runs.start(order)
+    told = desk.folder(order.run.id).prompt.read_text()
+    desk.runs.prepare(replace(order, context=order.context | {"task": "acme/shop#8"}))
+    assert desk.folder(order.run.id).prompt.read_text() == told
+    assert told.startswith("# Task: acme/shop#7")
 
 
 def test_preparing_twice_changes_nothing_but_keeps_the_checkout(desk: Desk) -> None:

@@ -123,6 +123,13 @@ def test_comments_are_edited_and_deleted_by_their_author_or_a_writer(town, issue
     assert kinds(issue) == [EventKind.COMMENTED, EventKind.LABELED]
 
 
+def test_a_deleted_comment_touches_the_issue(town, issue, clock):
+    written = town.person("alice").comment(REPO, issue.number, "one")
+    clock.advance(60)
+    town.person("alice").delete_comment(REPO, written.id)
+    assert issue.updated_at == town.world.now()
+
+
 def test_a_locked_issue_takes_comments_of_writers_only(town, issue):
     issue.locked = True
     town.person("bot").comment(REPO, issue.number, "fine")

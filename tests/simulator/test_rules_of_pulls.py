@@ -95,6 +95,14 @@ def test_strangers_open_pull_requests_from_their_forks_only(town):
     ]
 
 
+def test_a_head_in_a_fork_is_looked_for_in_the_fork_of_its_owner(town):
+    mallory, tina = town.person("mallory"), town.person("tina")
+    copies = [person.fork(REPO) for person in (mallory, tina)]
+    mallory.push(copies[0], "idea", {"m.txt": "m\n"})
+    wanted = tina.push(copies[1], "idea", {"t.txt": "t\n"})
+    assert town.issue(REPO, tina.open_pull(REPO, "tina:idea", "Mine")).pull.head_sha == wanted
+
+
 def test_a_plain_issue_is_no_pull_request(town, fix):
     with pytest.raises(NotFound):
         pulls.pull_of(town.issue(REPO, 1))
@@ -143,6 +151,17 @@ def test_a_deleted_head_or_base_closes(town, fix):
 def test_the_base_sha_follows_the_base(town, fix):
     sha = town.person("alice").push(REPO, "main", {"b.txt": "b\n"})
     assert (fix.pull.base_sha, fix.is_open) == (sha, True)
+
+
+def test_a_push_is_noted_and_what_it_closed_follows_nothing_more(town, fix, clock):
+    repo, git, base = town.world.repo(REPO), town.world.git, fix.pull.base_sha
+    other = town.person("bot").push(REPO, "other", {"o.txt": "o\n"})
+    clock.advance(60)
+    git.set_ref(repo.id, "refs/heads/fix", None)
+    git.set_ref(repo.id, "refs/heads/main", other)
+    pulls.synchronise(town.world, repo, town.world.account("bot"))
+    assert (fix.is_open, fix.pull.base_sha) == (False, base)
+    assert repo.pushed_at == repo.updated_at == town.world.now()
 
 
 def test_a_head_that_is_pushed_into_the_base_by_hand_shows_as_merged(town, fix):
@@ -282,6 +301,30 @@ def test_a_merge_closes_what_it_says_and_tells_people(town, fix, clock):
     assert town.world.account("bot").id in town.world.repo(REPO).contributor_ids
     with pytest.raises(NotAllowed, match="not mergeable"):
         alice.merge(REPO, fix.number)
+
+
+def test_a_squashed_merge_is_a_merge_too(town, fix):
+    sha = town.person("alice").merge(REPO, fix.number, "squash")
+    assert (fix.pull.merged_at, fix.pull.merge_sha) == (town.world.now(), sha)
+    assert next(event for event in fix.events if event.kind is EventKind.MERGED).sha == sha
+
+
+def test_whoever_merges_follows_and_the_closed_issues_people_are_told(town, fix):
+    town.person("tina").comment(REPO, 1, "me too")
+    town.world.inbox.clear()
+    town.person("alice").merge(REPO, fix.number)
+    assert told(town, "tina") == {"Bug": Reason.COMMENT}
+    town.person("bot").comment(REPO, fix.number, "thanks")
+    assert told(town, "alice") == {"Fix": Reason.STATE_CHANGE}
+
+
+def test_what_one_does_not_see_one_does_not_update(town):
+    alice = town.person("alice")
+    town.add_repo("alice/secret", {"a.txt": "1\n"}, private=True)
+    alice.push("alice/secret", "x", {"a.txt": "2\n"})
+    hidden = town.issue("alice/secret", alice.open_pull("alice/secret", "x", "X"))
+    with pytest.raises(NotFound):
+        pulls.update_branch(town.world, caller(town, "mallory"), hidden, None)
 
 
 def test_an_issue_that_is_closed_already_is_not_closed_again(town, fix):

@@ -168,8 +168,11 @@ def test_a_repository_that_moved_is_not_followed_with_the_token(office):
 def test_a_protected_branch_refuses(office):
     head = office.delivered()
     office.box.scene.protect(NAME, BRANCH)
-    with pytest.raises(NeedsPerson, match="refused the push"):
+    with pytest.raises(NeedsPerson, match="refused the push") as refused:
         office.push(head)
+    said = str(refused.value)
+    assert "GH006" in said, "the forge's own words"
+    assert "To http" not in said, "and nothing else that git prints"
 
 
 def test_somebody_else_was_faster(office):

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tools.mutation.grow import Mutant
 from tools.mutation.tree import digest_of
+
+IMPORTED = re.compile(r"^(?:from|import) (tests(?:\.\w+)+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,12 @@ class Notes:
         self._write("verdicts.json", {name: asdict(one) for name, one in self.verdicts.items()})
 
     def digest_of_tests(self, file: str) -> str:
-        """The test file, and what its room shares."""
+        """The test file, the conftest beside it, and what it imports of the tests."""
         path = self.repository / file
-        shared = sorted(one for one in path.parent.glob("*.py") if not one.name.startswith("test_"))
-        return digest_of("".join(one.read_text(encoding="utf-8") for one in (path, *shared)))
+        text = path.read_text(encoding="utf-8")
+        names = sorted({found.replace(".", "/") + ".py" for found in IMPORTED.findall(text)})
+        beside = [path.with_name("conftest.py"), *(self.repository / name for name in names)]
+        return digest_of(text + "".join(one.read_text(encoding="utf-8") for one in beside if one.exists()))
 
     def is_fresh(self, file: str, digests: dict[str, str]) -> bool:
         """Whether what is noted about a test file still holds."""
@@ -100,11 +105,16 @@ class Notes:
         self.new.add(mutant.name)
         self.verdicts[mutant.name] = Verdict(killer, why, len(ran), mutant.digest, self._digest_of_all(files))
 
+    def is_about(self, mutant: Mutant) -> bool:
+        """Whether there is a verdict about this very text."""
+        one = self.verdicts.get(mutant.name)
+        return one is not None and one.digest == mutant.digest
+
     def still_holds(self, mutant: Mutant, tests: Iterable[str]) -> bool:
         """Whether the noted verdict was about the same text, judged by the same tests."""
-        one = self.verdicts.get(mutant.name)
-        if one is None or one.digest != mutant.digest:
+        if not self.is_about(mutant):
             return False
+        one = self.verdicts[mutant.name]
         file = one.killer.partition("::")[0]
         if "::" in one.killer and not (self.repository / file).exists():
             return False

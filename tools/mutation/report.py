@@ -76,12 +76,21 @@ class Result:
     def is_killed(self, mutant: Mutant) -> bool:
         """Whether a test noticed."""
         verdict = self.verdicts.get(mutant.name)
-        return verdict is not None and bool(verdict.killer)
+        return verdict is not None and bool(verdict.killer) and verdict.digest == mutant.digest
+
+    @property
+    def untried(self) -> list[Mutant]:
+        """What has no verdict: the sweep was interrupted, or the function was changed since."""
+        return [mutant for mutant in self.mutants if not self._is_judged(mutant)]
+
+    def _is_judged(self, mutant: Mutant) -> bool:
+        verdict = self.verdicts.get(mutant.name)
+        return verdict is not None and verdict.digest == mutant.digest
 
     @property
     def survivors(self) -> list[Mutant]:
         """What no test noticed."""
-        return [mutant for mutant in self.mutants if not self.is_killed(mutant)]
+        return [mutant for mutant in self.mutants if self._is_judged(mutant) and not self.is_killed(mutant)]
 
     @property
     def unexplained(self) -> list[Mutant]:
@@ -91,7 +100,7 @@ class Result:
     @property
     def idle(self) -> list[str]:
         """Explanations of faults that are noticed, or are not there (only a whole sweep can say so)."""
-        alive = {mutant.name for mutant in self.survivors}
+        alive = {mutant.name for mutant in (*self.survivors, *self.untried)}
         return sorted(set(self.explained) - alive) if self.is_whole else []
 
 
@@ -112,7 +121,10 @@ def group_of(path: str) -> str:
 
 def render_table(result: Result) -> str:
     """Figures by group, and their sum."""
-    lines = ["| what | faults | noticed | survived | explained |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| what | faults | noticed | survived | explained | not tried |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for name, _ in GROUPS:
         lines.append(_line(name, result, [m for m in result.mutants if group_of(m.path) == name]))
     return "\n".join([*lines, _line("**all**", result, result.mutants)]) + "\n"
@@ -120,9 +132,11 @@ def render_table(result: Result) -> str:
 
 def _line(name: str, result: Result, mutants: list[Mutant]) -> str:
     killed = sum(result.is_killed(mutant) for mutant in mutants)
-    left = [mutant for mutant in mutants if not result.is_killed(mutant)]
+    here = {mutant.name for mutant in mutants}
+    left = [mutant for mutant in result.survivors if mutant.name in here]
+    untried = sum(mutant.name in here for mutant in result.untried)
     explained = sum(mutant.name in result.explained for mutant in left)
-    return f"| {name} | {len(mutants):,} | {killed:,} | {len(left):,} | {explained:,} |"
+    return f"| {name} | {len(mutants):,} | {killed:,} | {len(left):,} | {explained:,} | {untried:,} |"
 
 
 def render_page(result: Result) -> str:

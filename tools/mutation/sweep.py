@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.mutation.grow import Mutant
@@ -47,7 +47,7 @@ class Wish:
     repository: Path
     work: Path
     budget_s: float = 20.0
-    trusts_recording: bool = False
+    trusts_notes: bool = False
     test_files: tuple[str, ...] = ()
     only: str = ""
 
@@ -59,7 +59,6 @@ class Sweep:
     wish: Wish
     tree: Tree
     notes: Notes
-    skipped_tests: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Note what is not noted, try what is not known."""
@@ -67,15 +66,19 @@ class Sweep:
         self._record(files)
         chosen = self.wanted()
         by_site = self._tests_by_site(files)
-        todo = [
-            mutant for mutant in chosen if not self.notes.still_holds(mutant, self._choose(mutant, by_site))
-        ]
+        todo = [mutant for mutant in chosen if not self._is_known(mutant, by_site)]
         print(
             f"{len(chosen)} faults, {len(chosen) - len(todo)} known from before, {len(todo)} to try",
             flush=True,
         )
         self._try(todo, by_site, files)
         self._look_at_rows([mutant for mutant in todo if mutant.path == TABLE and self._is_unnoticed(mutant)])
+
+    def _is_known(self, mutant: Mutant, by_site: Mapping[str, list[tuple[float, str]]]) -> bool:
+        notes = self.notes
+        if self.wish.trusts_notes and notes.is_about(mutant) and notes.verdicts[mutant.name].killer:
+            return True
+        return notes.still_holds(mutant, self._choose(mutant, by_site))
 
     def _is_unnoticed(self, mutant: Mutant) -> bool:
         verdict = self.notes.verdicts.get(mutant.name)
@@ -119,7 +122,7 @@ class Sweep:
         self.notes.save()
 
     def _is_noted(self, file: str) -> bool:
-        if self.wish.trusts_recording and file in self.notes.recordings:
+        if self.wish.trusts_notes and file in self.notes.recordings:
             return self.notes.recordings[file].digest == self.notes.digest_of_tests(file)
         return self.notes.is_fresh(file, self.tree.digests)
 
@@ -157,7 +160,7 @@ class Sweep:
     ) -> None:
         chosen = {mutant.name: self._choose(mutant, by_site) for mutant in faults}
         for mutant in faults:
-            if not chosen[mutant.name]:
+            if not chosen[mutant.name] and not self.wish.test_files:
                 self.notes.judge(mutant, "", "in no test does it make a difference", ())
         asked = [mutant for mutant in faults if chosen[mutant.name]]
         used = {test.partition("::")[0] for tests in chosen.values() for test in tests}
