@@ -254,6 +254,12 @@ def test_a_repair_run_does_not_take_the_checkout_of_a_run_that_lives(desk: Desk)
     desk.finished(living)
 
 
+def test_a_repair_of_a_run_that_left_nothing_begins_without_a_checkout(desk: Desk) -> None:
+    order = desk.order(repairs="run-that-is-gone", repair_error="no JSON")
+    assert not desk.runs.prepare(order).exists()
+    assert "no JSON" in desk.folder(order.run.id).prompt.read_text()
+
+
 def test_a_supervisor_that_cannot_start_says_why(desk: Desk) -> None:
     order = desk.order()
     runs = desk.runs

@@ -9,6 +9,7 @@ import pytest
 from dispatcher.simulator import Fault, What
 from dispatcher.simulator.exchange import Answer, Request, parse_stamp
 from dispatcher.simulator.frontdoor import Dropped
+from dispatcher.simulator.rest import route_of
 from tests.simulator.conftest import REPO, Street
 
 
@@ -55,6 +56,17 @@ def test_asking_for_the_limits_costs_nothing_even_when_nothing_is_left(street, t
     assert ask(street, "/user", token).status == 200
     assert ask(street, "/user", token).status == 403
     assert ask(street, "/rate_limit", token).status == 200
+
+
+def test_a_limit_that_is_changed_counts_at_once(street, token):
+    assert ask(street, "/user", token).headers["X-RateLimit-Limit"] == "5000"
+    street.box.settings.core_limit = 1
+    assert ask(street, "/user", token).headers["X-RateLimit-Limit"] == "1"
+
+
+def test_a_route_has_one_name_however_the_repository_is_named():
+    paths = ("/repos/alice/shop/issues", "/repositories/7/issues", "/user", "/nothing")
+    assert [route_of("GET", path) for path in paths] == ["GET /issues", "GET /issues", "GET /user", None]
 
 
 def test_a_spent_graphql_limit_answers_200_with_an_error(street, token):

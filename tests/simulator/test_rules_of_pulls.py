@@ -589,9 +589,10 @@ def test_statuses_are_for_writers_and_check_runs_for_apps(town, fix):
     sha, bot = fix.pull.head_sha, town.person("bot")
     with pytest.raises(Forbidden):
         town.person("tina").set_status(REPO, sha, "success")
-    for wrong in ((sha, "fine"), ("f" * 40, "success")):
-        with pytest.raises(Invalid):
+    for field, wrong in (("state", (sha, "fine")), ("sha", ("f" * 40, "success"))):
+        with pytest.raises(Invalid) as refused:
             bot.set_status(REPO, *wrong)
+        assert refused.value.errors[0].field == field
     with pytest.raises(Forbidden):
         bot.create_check_run(REPO, sha, "ci")
     app = town.add_app("ci")
@@ -603,6 +604,14 @@ def test_statuses_are_for_writers_and_check_runs_for_apps(town, fix):
     assert [(run.status, run.completed_at) for run in (running, queued, done)] == [
         ("in_progress", None), ("queued", None), ("completed", town.world.now()),
     ]  # fmt: skip
+    narrow = town.world.tokens[town.add_app_token("ci", {"checks": "read"})]
+    with pytest.raises(Forbidden):
+        repos.create_check_run(
+            town.world,
+            Caller(app.caller.account, narrow),
+            town.world.repo(REPO),
+            repos.CheckReport("ci", sha),
+        )
     classic = Caller(town.world.account("ci[bot]"), town.world.tokens[town.add_token("ci[bot]")])
     with pytest.raises(Forbidden):
         repos.create_check_run(town.world, classic, town.world.repo(REPO), repos.CheckReport("ci", sha))
