@@ -106,7 +106,7 @@ def _why_stage(task: Task, situation: Situation) -> Hold | None:
         return Hold(HoldKind.RUNNING, "the end of the run")
     if str(task.key) in situation.in_flight:
         return Hold(HoldKind.EFFECTS_PENDING, "the last decision being carried out")
-    if task.has_two_stages:
+    if task.has_two_stages and task.stage is not Stage.ASKED:
         return Hold(HoldKind.TWO_STAGE_LABELS, "one of the two stage labels being removed")
     if task.stage in {Stage.MERGE_READY, Stage.BLOCKED}:
         return Hold(HoldKind.PERSONS_TURN, "a person")

@@ -88,6 +88,7 @@ class Watch:
     caps: Caps
     step: int = 0
     asked: set[ItemKey] = field(default_factory=set)
+    asked_at: dict[ItemKey, datetime] = field(default_factory=dict)
     runs: dict[str, _Started] = field(default_factory=dict)
     approvals: set[tuple[ItemKey, str]] = field(default_factory=set)
     outcomes: dict[str, Event] = field(default_factory=dict)
@@ -146,6 +147,10 @@ class Watch:
         if isinstance(event, ReviewApproved):
             self.approvals.add((self.runs[run_id].task, event.head))
 
+    def journal_is_lost(self, machine: str) -> None:
+        """Cooldowns and counts of the machine begin anew."""
+        self.earlier = {place: last for place, last in self.earlier.items() if place[0] != machine}
+
     def committed(self, machine: str, before: Task | None, decided: Decided) -> None:
         """A decision was stored in the journal of `machine`."""
         invariant_6(self, machine, before, decided)
@@ -191,21 +196,19 @@ def invariant_1(watch: Watch, live: list[_Started]) -> None:
 
 
 def invariant_2(watch: Watch, issue: model.Issue, behind: int | None) -> None:
-    """When the bot opens a pull request, no other one of its own for that issue is open, or merged since it was asked for.
+    """When the bot opens a pull request, no other one of its own for that issue is open, or ended since it was asked for.
 
     One that a person closed or merged before does not count: whoever asks again after that wants a new one.
     """
     repo = watch.world.repos[issue.repo_id]
-    asked_at = (
-        max((one.at for one in _labellings(watch, repo.issues[behind])), default=None) if behind else None
-    )
+    asked_at = watch.asked_at.get(ItemKey(issue.repo_id, behind or 0))
     others = [
         other.number
         for other, pull in pulls.every_pull(repo)
         if other is not issue
         and other.author_id == watch.bot_id
         and issue_of_branch(pull.head_ref) == behind
-        and (other.is_open or (pull.merged_at and (asked_at is None or asked_at < pull.merged_at)))
+        and (other.is_open or (other.closed_at and (asked_at is None or asked_at < other.closed_at)))
     ]
     if others:
         watch.violate(2, f"#{issue.number} beside {others} for issue {behind}")
@@ -369,8 +372,6 @@ def invariant_9(watch: Watch, issue: model.Issue, tasks: list[Task]) -> None:
     is_labelled = watch.names.turn in {label.name for label in issue.labels.values()}
     if not (issue.is_open and is_labelled and human):
         return
-    if len({label.name for label in issue.labels.values()} & watch.names.stage_labels) > 1:
-        return  # two stage labels contradict each other: a person has to take one off
     who = person_of(watch.world, human[-1].actor_id)
     is_allowed = permission_of(watch.world, who, watch.world.repos[issue.repo_id]).allows_write
     if is_allowed and all(task.stage in {Stage.NEW, Stage.DONE, Stage.DROPPED} for task in tasks):

@@ -96,6 +96,8 @@ class Machine:
     watch: Watch
     folder: Path
     skew_s: float = 0.0
+    index_late_s: float | None = None
+    losses: int = 0
     weather: Weather = field(init=False)
     git: SimGit = field(init=False)
     runs: SimRuns = field(init=False)
@@ -122,7 +124,14 @@ class Machine:
             settings=self.settings,
             clock=clock,
             forge=WorldForge(
-                self.world, self.caller, clock, journal, self.weather, self.watch, self.settings.instance
+                self.world,
+                self.caller,
+                clock,
+                journal,
+                self.weather,
+                self.watch,
+                self.settings.instance,
+                self.index_late_s,
             ),
             journal=journal,
             runs=self.runs,
@@ -154,6 +163,14 @@ class Machine:
         """SIGKILL between two ticks."""
         self._die()
         return f"{self.name} is killed"
+
+    def lose_journal(self, make_journal: Callable[[str], Journal]) -> str:
+        """Somebody deletes the journal and starts again; run folders and mirrors stay."""
+        self._die()
+        self.losses += 1
+        self.journal = make_journal(f"{self.name}-{self.losses}")
+        self.watch.journal_is_lost(self.name)
+        return f"{self.name} loses its journal"
 
     def _safely(self, act: Callable[[], object]) -> bool:
         """Whether the daemon survived it. An unusable journal ends it, as it ends the real one.

@@ -9,7 +9,7 @@ from dispatcher.simulator import Scene, model, pulls
 from dispatcher.simulator.people import Person
 from dispatcher.simulator.refusals import Refused
 from tests.simulation.invariants import Watch
-from tests.simulation.reading import key_of, read_markers
+from tests.simulation.reading import key_of
 
 ALLOWED = ("alice", "bob")
 STRANGERS = ("trudy", "mallory")
@@ -26,8 +26,6 @@ class People:
     chance: Random
     watch: Watch
     most_issues: int = 5
-    may_delete_claims: bool = True
-    """A claim that a person deletes cannot keep a second dispatcher away: only worlds with one of them are tried so."""
 
     def act(self) -> str:
         """Somebody does something; says what."""
@@ -98,10 +96,12 @@ class People:
     def _asks(self, who: Person, issue: model.Issue) -> None:
         """Somebody who may ask has asked for the item, and with it for the issue that a pull request of the bot closes."""
         if who.login in ALLOWED:
-            self.watch.asked.add(key_of(issue))
+            keys = {key_of(issue)}
             if issue.pull is not None and issue.author_id == self.watch.bot_id:
                 behind = [one.number for one in pulls.closes(self.scene.world, issue)]
-                self.watch.asked |= {ItemKey(issue.repo_id, number) for number in behind}
+                keys |= {ItemKey(issue.repo_id, number) for number in behind}
+            self.watch.asked |= keys
+            self.watch.asked_at |= dict.fromkeys(keys, self.scene.world.now())
 
     # ------------------------------------------------------------ issues
 
@@ -180,10 +180,9 @@ class People:
 
     def delete_comment(self) -> str:
         (name, issue), who = self._item(), self._owner()
-        found = [one for one in issue.comments if self.may_delete_claims or not read_markers(one.body).claim]
-        if not found:
+        if not issue.comments:
             raise Refused("no comment there")
-        who.delete_comment(name, self.chance.choice(found).id)
+        who.delete_comment(name, self.chance.choice(issue.comments).id)
         return f"{who.login} deletes a comment on {name}#{issue.number}"
 
     def close(self) -> str:

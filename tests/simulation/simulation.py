@@ -26,7 +26,6 @@ PERSONS_TURN = {Stage.NEW, Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.D
 PERSONS_HOLDS = {
     HoldKind.ASSIGNED_TO_PERSON,
     HoldKind.BLOCKED_BY_ISSUES,
-    HoldKind.TWO_STAGE_LABELS,
     HoldKind.ITEM_CLOSED,
 }
 """Waiting for one of these is waiting for a person."""
@@ -95,7 +94,8 @@ class Simulation:
         self.watch = Watch(world, self.caller.account.id, LabelNames(), by_name, caps)
         self.people = People(self.scene, self.repos, chance, self.watch)
         names = ("one", "two")[: chance.choice((1, 1, 1, 2))]
-        self.people.may_delete_claims = len(names) == 1
+        self.loses_journals = chance.random() < 0.3
+        index_late_s = chance.choice((None, None, None, 0.0, 90.0))
         self.machines = [
             Machine(
                 name=name,
@@ -108,6 +108,7 @@ class Simulation:
                 watch=self.watch,
                 folder=self.folder / f"{self.seed}-{name}",
                 skew_s=chance.choice((0.0, 0.0, 40.0, -40.0, 130.0, -130.0)),
+                index_late_s=index_late_s,
             )
             for name in names
         ]
@@ -151,7 +152,7 @@ class Simulation:
 
     def _choose(self) -> Callable[[], str]:
         machine = self.chance.choice(self.machines)
-        acts: tuple[tuple[Callable[[], str], int], ...] = (
+        acts: tuple[tuple[Callable[[], str], float], ...] = (
             (machine.tick, 40),
             (machine.work, 10),
             (lambda: self._agent_acts(machine), 16),
@@ -160,6 +161,7 @@ class Simulation:
             (lambda: self._weather_changes(machine), 3),
             (lambda: self._ambush(machine), 4),
             (machine.kill, 1),
+            (lambda: machine.lose_journal(self.make_journal), 0.5 if self.loses_journals else 0),
         )
         return self.chance.choices([act for act, _ in acts], [weight for _, weight in acts])[0]
 
@@ -181,7 +183,9 @@ class Simulation:
 
     def _weather_changes(self, machine: Machine) -> str:
         weather = machine.weather
-        kind = self.chance.choice(("calm", "forge", "quota", "lists", "git", "disk", "journal", "inbox"))
+        kind = self.chance.choice(
+            ("calm", "forge", "quota", "lists", "replicas", "git", "disk", "journal", "full", "inbox")
+        )
         match kind:
             case "calm":
                 weather.calm()
@@ -191,6 +195,11 @@ class Simulation:
                 weather.forge_spent = 0.1
             case "lists":
                 weather.lists_stale = 0.7
+            case "replicas":
+                weather.snapshots_stale = 0.3
+            case "full":
+                weather.runs_fail = weather.git_fails = 0.2
+                weather.journal_fails = 0.1
             case "git":
                 weather.git_fails = 0.3
             case "disk":

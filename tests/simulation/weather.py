@@ -55,6 +55,7 @@ class Weather:
     forge_fails: float = 0.0
     forge_spent: float = 0.0
     lists_stale: float = 0.0
+    snapshots_stale: float = 0.0
     git_fails: float = 0.0
     runs_fail: float = 0.0
     journal_fails: float = 0.0
@@ -68,7 +69,7 @@ class Weather:
 
     def calm(self) -> None:
         """Every fault ends."""
-        self.forge_fails = self.forge_spent = self.lists_stale = 0.0
+        self.forge_fails = self.forge_spent = self.lists_stale = self.snapshots_stale = 0.0
         self.git_fails = self.runs_fail = self.journal_fails = 0.0
         self.kill_in = self.meanwhile_in = 0
         self.meanwhile = None
@@ -147,6 +148,10 @@ class Weather:
 
     def lists_are_stale(self) -> bool:
         return self._happens(self.lists_stale)
+
+    def snapshot_is_stale(self) -> bool:
+        """Whether a replica answers that lags behind."""
+        return self._happens(self.snapshots_stale)
 
     def _happens(self, likely: float) -> bool:
         if likely and self.chance.random() < likely:

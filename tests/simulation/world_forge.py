@@ -69,6 +69,7 @@ from tests.simulation.reading import (
 from tests.simulation.weather import Weather
 
 POLL_S = 60.0
+OVERLAP = timedelta(minutes=5)
 _T = TypeVar("_T")
 
 
@@ -96,11 +97,14 @@ class WorldForge:
     weather: Weather
     watch: Watch
     instance: str
+    index_late_s: float | None = None
+    """A token without notifications: search instead, whose index lags behind by so much. None: a classic token."""
     _known: dict[ItemKey, _Known] = field(default_factory=dict)
     _pairs: dict[ItemKey, tuple[int, int | None]] = field(default_factory=dict)
     _since: str = ""
     _seen: frozenset[tuple[ItemKey, datetime]] = frozenset()
     _inbox_due_at: datetime | None = None
+    _last_read: dict[ItemKey, Snapshot] = field(default_factory=dict)
 
     # ------------------------------------------------------------ the credential
 
@@ -112,6 +116,8 @@ class WorldForge:
         return self._ask(lambda: person_of(self.world, self.bot_id))
 
     def choose_intake(self) -> Intake:
+        if self.index_late_s is not None:
+            return Intake("search", "a fine-grained token")
         return Intake("lists", "a classic token")
 
     def fetch_repos(self, rules: Sequence[RepoRules]) -> tuple[tuple[Repo, ...], tuple[RepoTrouble, ...]]:
@@ -149,6 +155,8 @@ class WorldForge:
             self.cursors.save_cursor("forge:since", self._since)
 
     def _look(self, watched: set[int], turn_labels: frozenset[str]) -> Look:
+        if self.index_late_s is not None:
+            return self._search(watched, turn_labels, self.index_late_s)
         now = self.clock.now()
         wakes: tuple[Wake, ...] = ()
         read_to: datetime | None = None
@@ -159,6 +167,50 @@ class WorldForge:
             read_to = max((one.updated_at for one in threads), default=None)
         items = () if self.weather.lists_are_stale() else self._listed(watched, turn_labels)
         return Look(wakes, items, read_to, 15.0)
+
+    def _search(self, watched: set[int], turn_labels: frozenset[str], late_s: float) -> Look:
+        """Labels, mentions, assignments and requests for review as one search with an overlap; what was given out is dropped."""
+        now = self.world.now()
+        stored = self._since or self.cursors.load_cursor("forge:since") or ""
+        start = datetime.fromisoformat(stored) - OVERLAP if stored else None
+        found = [
+            issue
+            for repo_id in sorted(watched)
+            for issue in self.world.repos[repo_id].issues.values()
+            if (start is None or issue.updated_at >= start)
+            and issue.updated_at <= now - timedelta(seconds=late_s)
+        ]
+        if self.weather.lists_are_stale():
+            found = []
+        self._since = now.isoformat()
+        versions = frozenset((key_of(issue), issue.updated_at) for issue in found)
+        fresh = [issue for issue in found if (key_of(issue), issue.updated_at) not in self._seen]
+        self._seen = versions
+        calls = [issue for issue in fresh if issue.is_open and self._calls(issue)]
+        return Look(
+            tuple(
+                Wake(
+                    key_of(one),
+                    self.world.full_name(self.world.repos[one.repo_id]),
+                    "",
+                    "search",
+                    one.updated_at,
+                )
+                for one in calls
+            ),
+            tuple(summary_of(self.world, one) for one in fresh if _carries(one, turn_labels)),
+            None,
+            POLL_S,
+        )
+
+    def _calls(self, issue: model.Issue) -> bool:
+        """Whether somebody mentioned the bot there, assigned it, or asked it for a review."""
+        name = f"@{self.caller.account.login}"
+        asked = issue.pull.requested_reviewers if issue.pull is not None else ()
+        texts = [issue.body or "", *(one.body for one in issue.comments)]
+        return (
+            self.bot_id in issue.assignee_ids or self.bot_id in asked or any(name in text for text in texts)
+        )
 
     def _wake(self, thread: model.InboxThread) -> Wake:
         repo = self.world.full_name(self.world.repos[thread.repo_id])
@@ -212,7 +264,11 @@ class WorldForge:
 
     def fetch_snapshot(self, repo: Repo, task: Task) -> Snapshot:
         pull = task.pull if task.pull != task.key.number else None
-        return self._ask(lambda: self._read(task.key, pull))
+        before = self._last_read.get(task.key)
+        if before is not None and self.weather.snapshot_is_stale():
+            return self._ask(lambda: before)
+        self._last_read[task.key] = snapshot = self._ask(lambda: self._read(task.key, pull))
+        return snapshot
 
     def _read(self, key: ItemKey, pull_number: int | None) -> Snapshot:
         issue = self._issue(key)

@@ -188,6 +188,14 @@ class Office:
         self.stop()
         self.start()
 
+    def loses_its_journal(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Somebody deletes the journal and starts again; `meanwhile` is what people do in between."""
+        self.stop()
+        for file in (self.root / self.state).glob("journal.sqlite3*"):
+            file.unlink()
+        meanwhile()
+        self.start()
+
     def close(self) -> None:
         self.engine.kill_runs()
         self.stop()

@@ -107,12 +107,7 @@ def test_labels_alone_tell_the_stage_when_the_journal_is_gone(office):
     number = office.asks()
     office.settle(until=lambda: office.roles() and office.stage(number) is Stage.REWORKING)
     pull = office.pull(number)
-    office.stop()
-    (office.root / "state" / "journal.sqlite3").unlink()
-    for leftover in (office.root / "state").glob("journal.sqlite3-*"):
-        leftover.unlink()
-
-    office.start()
+    office.loses_its_journal()
     office.settle()
 
     assert office.shown(pull) == {"merge-ready", "@alice"}
