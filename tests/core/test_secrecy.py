@@ -82,3 +82,9 @@ def test_which_variables_hold_a_secret():
         "https://me:secret@login.example.com",
         "9f8e7d6c5b4a39281706f5e4d3c2b1a0",
     }
+
+
+def test_a_short_secret_is_not_looked_for_in_scraps_that_any_base64_could_hold():
+    short = know_secrets(["abc123"])
+    assert short.holds("-- abc123 --")
+    assert not short.holds(base64.b64encode(b"xxabc123xx").decode())
