@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from dispatcher.core.diagram import render_mermaid
 from dispatcher.core.errors import AlreadyRunning, BadCredential, DispatcherError, QuotaSpent
 from dispatcher.core.events import Dispatched
+from dispatcher.core.guarding import BaseGuard
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import AgentTrial, Decided, Intake, Repo, RepoTrouble
@@ -39,6 +40,7 @@ class ForgeOffice:
         self.permission = Permission.WRITE
         self.error = None
         self.missing = ("bot", "needs-review")
+        self.can_merge = False
         self.scopes = ("repo", "notifications")
         self.skew_s = 0
 
@@ -66,6 +68,9 @@ class ForgeOffice:
             Repo(1, one.full_name, "main", one, self.permission, "https://forge.example/x.git")
             for one in usable
         ), self.troubles
+
+    def fetch_base_guard(self, repo):
+        return BaseGuard("main", can_push=False, can_merge=self.can_merge, why="kept by a ruleset")
 
     def create_labels(self, repo):
         created, self.missing = self.missing, ()
@@ -474,6 +479,16 @@ def test_doctor_finds_nothing_wrong(desk):
     assert found["token"] == "from environment variable GITHUB_TOKEN, classic"
     assert found["bot"] == "@robot; scopes: repo, notifications"
     assert found["intake"] == "lists: a classic token sees notifications"
+
+
+def test_doctor_says_plainly_that_the_bot_could_merge_and_where_to_mend_it(desk):
+    desk.parts.forge.missing, desk.parts.forge.can_merge = (), True
+    code, answer = desk.ask("doctor")
+    assert code == 0, "it is a warning: the repository may want it so"
+    assert verdicts(answer)["base of acme/shop"] == "odd"
+    (base,) = (finding for finding in answer["findings"] if finding["what"] == "base of acme/shop")
+    assert "the bot could merge by itself" in base["found"]
+    assert "https://forge.example/x/settings/rules/new" in base["cure"]
 
 
 def test_doctor_needs_a_person_for_what_is_bad(desk):
