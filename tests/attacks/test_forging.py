@@ -80,14 +80,6 @@ def forgers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         )
         for run in ground.runs("waits", "reviewer"):
             (run / "checkout" / "go").write_text("")
-        ground.settle(
-            until=lambda: (
-                ground.office.stage(ground.numbers["waits"]) in OVER
-                or len(ground.runs("waits", "reviewer")) > 1
-            )
-        )
-        for run in ground.runs("waits", "reviewer"):
-            (run / "checkout" / "go").write_text("")
         ground.settle()
         yield ground
 

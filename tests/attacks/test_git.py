@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.core.events import CheckPassed, HarvestRefused
-from dispatcher.core.rules import HarvestLimits
+from dispatcher.core.rules import HarvestLimits, RepoRules
 from dispatcher.workspace.sandbox import Reach
 from tests.attacks.conftest import ground_at
 from tests.attacks.ground import Ground, git, shell
@@ -250,6 +250,10 @@ class Racer:
     def wrap(self, argv: Sequence[str], reach: Reach) -> Sequence[str]:
         del reach
         self.strike()
+        return argv
+
+    def enclose(self, argv: Sequence[str], reach: Reach, rules: RepoRules) -> Sequence[str]:
+        del reach, rules
         return argv
 
 
