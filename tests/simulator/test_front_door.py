@@ -182,3 +182,60 @@ def test_a_time_with_a_zone_is_brought_to_utc_and_one_without_is_utc_on_every_ma
         }
     time.tzset()
     assert told == {"2026-03-01T12:00:00+00:00"}
+
+
+# ---------------------------------------------------------------- the words of REST
+
+
+def send(street: Street, token: str, method: str, path: str, body: str) -> Answer:
+    return ask(street, path, token, method, body.encode())
+
+
+def test_only_what_was_found_has_an_etag(street, token):
+    assert "ETag" in ask(street, f"/repos/{REPO}/assignees", token).headers
+    there = ask(street, f"/repos/{REPO}/assignees/bot", token)
+    assert (there.status, "ETag" in there.headers) == (204, False)
+
+
+def test_a_new_repository_under_an_old_name_is_found_itself(street, alice, token):
+    alice.rename_repo(REPO, "store")
+    moved = [ask(street, f"/repos/{REPO}", token), send(street, token, "POST", f"/repos/{REPO}/issues", "{}")]
+    assert [(answer.status, answer.body["message"]) for answer in moved] == [
+        (301, "Moved Permanently"), (307, "Temporary Redirect"),
+    ]  # fmt: skip
+    street.scene.add_repo(REPO)
+    assert ask(street, f"/repos/{REPO}", token).status == 200
+
+
+def test_errors_say_what_they_have_to_say_and_no_more(street, bot, token):
+    gone = ask(street, f"/repos/{REPO}/issues/99", token)
+    assert "errors" not in gone.body
+    nameless = send(street, token, "POST", f"/repos/{REPO}/issues", '{"title": ""}')
+    assert nameless.body["errors"] == [{"resource": "Issue", "code": "missing_field", "field": "title"}]
+    bot.push(REPO, "fix", {"a.txt": "1\n"})
+    bot.open_pull(REPO, "fix", "Fix")
+    twice = send(
+        street, token, "POST", f"/repos/{REPO}/pulls", '{"title": "x", "head": "fix", "base": "main"}'
+    )
+    (error,) = twice.body["errors"]
+    assert (error["code"], "field" in error, "already exists" in error["message"]) == ("custom", False, True)
+
+
+def test_an_issue_is_no_pull_request_and_null_empties_a_body(street, alice, token):
+    alice.open_issue(REPO, "Bug", "words")
+    assert ask(street, f"/repos/{REPO}/pulls/1", token).status == 404
+    path = f"/repos/{REPO}/issues/1"
+    assert send(street, token, "PATCH", path, '{"title": "A bug"}').status == 200
+    assert street.scene.issue(REPO, 1).body == "words"
+    assert send(street, token, "PATCH", path, '{"body": null}').status == 200
+    assert street.scene.issue(REPO, 1).body == ""
+
+
+def test_assignees_count_more_than_the_old_single_one(street, alice, token):
+    alice.open_issue(REPO, "Bug")
+    path = f"/repos/{REPO}/issues/1"
+    told = []
+    for body in ('{"assignees": ["alice"], "assignee": "bot"}', '{"assignee": "bot"}', '{"assignee": ""}'):
+        send(street, token, "PATCH", path, body)
+        told.append(street.scene.assignees(REPO, 1))
+    assert told == [["alice"], ["bot"], []]
