@@ -33,7 +33,9 @@ def main() -> int:
             wanted.only,
         )
         sweep = Sweep(wish, tree, notes)
-        if not wanted.report:
+        if wanted.report:
+            sweep.forget_survivors_that_met_new_tests()
+        else:
             sweep.run()
     is_whole = not wanted.only and not wanted.tests
     result = Result(sweep.wanted(), notes.verdicts, load_explanations(EXPLAINED), is_whole)

@@ -42,10 +42,15 @@ TAIL = """
 
 The faults are found in the syntax tree of the files that `tools/mutation/targets.py` names, and by walking the rows. All faults of a
 file are in one instrumented copy, behind a switch; everything is imported and the tests are collected once, and each fault is tried in a fork.
-Rows are different: tests may copy them while they are imported, so each gets a process that imports everything anew.
+A fault of a row that no such test notices is shown, in a process that imports everything anew, to the tests that look at the table itself.
+Before that it is noted, test by test, where a fault would make a difference (a condition that was false there, a comparison of equals):
+only those tests are run.
 Tests of the house (a generated page that differs), the screens and the real agents do not count as judges. A kill by a slow test counts only if
 the test passes without the fault right after. `ONLY=words` takes the faults whose names hold the words; what is known from before
 is not tried again as long as neither the function around the fault nor the file of the test that noticed has changed.
+
+"Not tried" are the faults that a sweep was ended before, and those whose function, or whose possible judges, were changed since. What
+renders (`render*.py`, `graphql_*.py` of the simulator), what only stores, and what runs at import are not put to this test.
 
 Every survivor needs an explanation in `tools/mutation/explained.toml`, or `make mutants` fails; so does an explanation whose fault is
 noticed by now, or is not there any more.

@@ -89,6 +89,19 @@ class Sweep:
         words = self.wish.only.split("|")
         return [mutant for mutant in self.tree.mutants if any(word in mutant.name for word in words)]
 
+    def forget_survivors_that_met_new_tests(self) -> None:
+        """A survivor whose possible judges were changed since is no survivor yet: it is to be tried again."""
+        files = tuple(find_tests(self.wish.repository))
+        by_site = self._tests_by_site(files)
+        for mutant in self.wanted():
+            verdict = self.notes.verdicts.get(mutant.name)
+            if (
+                verdict
+                and not verdict.killer
+                and not self.notes.still_holds(mutant, self._choose(mutant, by_site))
+            ):
+                del self.notes.verdicts[mutant.name]
+
     # -- which tests --
 
     def _record(self, files: Iterable[str]) -> None:
