@@ -43,10 +43,12 @@ def test_a_label_becomes_a_merge_ready_pull_request_with_one_rework(program: Pro
         )  # the agent's own commit, not one on its behalf
 
 
+@pytest.mark.parametrize("kind", ["claude", "codex"])
 @pytest.mark.parametrize("trouble", [Trouble.UNAUTHORIZED, Trouble.RATE_LIMITED])
 def test_a_refusal_of_the_api_is_the_set_ups_fault_not_the_tasks(
-    program: Program, trouble: Trouble, tmp_path: Path
+    kind: str, trouble: Trouble, tmp_path: Path
 ) -> None:
+    program = installed_program(kind)
     with model_server(good_colleague, trouble) as model, lab(tmp_path, program, model, ONE_TRY) as office:
         number = office.asks()
         assert f"{program.kind}: " in (told := office.fails(number)), office.last_words()
