@@ -59,6 +59,7 @@ class Desk:
     troubles: dict[str, str] = field(default_factory=dict)
     snapshots: dict[ItemKey, Snapshot] = field(default_factory=dict)
     look_alarms: dict[ItemKey, datetime] = field(default_factory=dict)
+    orphans: set[str] = field(default_factory=set)
     in_flight: set[str] = field(default_factory=set)
     writes_in_flight: set[str] = field(default_factory=set)
     forge_reached_at: datetime | None = None

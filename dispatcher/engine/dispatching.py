@@ -41,6 +41,8 @@ class Starter:
 
     def dispatch(self) -> None:
         """Look at every task that may have changed; start what may start, and write down why the others wait."""
+        if self._waits_for_orphans():
+            return
         situation = self.situation()
         now = self._desk.clock.now()
         ready: list[Task] = []
@@ -53,6 +55,14 @@ class Starter:
             if waiting := self._prepare(with_limits(self._desk, task), situation, now):
                 ready.append(waiting)
         self._start_batch(ready, situation, now)
+
+    def _waits_for_orphans(self) -> bool:
+        """Whether an agent that the journal does not know is still at work: it may be at any task, so nothing begins beside it."""
+        desk = self._desk
+        desk.orphans = {run_id for run_id in desk.orphans if desk.runs.report(run_id).state == "running"}
+        for run_id in sorted(desk.orphans):
+            desk.note_once(f"orphan {run_id}", f"run {run_id} is not in the journal, and is being ended")
+        return bool(desk.orphans)
 
     def _load_at_once(self, due: Sequence[ItemKey]) -> Mapping[ItemKey, Task]:
         """After a start every open task is due: asking the journal for each of them would hold the loop up for seconds."""

@@ -49,6 +49,7 @@ class Engine:
                 log.warning("run %s is not in the journal: ending it", run_id)
                 desk.runs.stop(run_id, "not in the journal", at_once=True)
                 desk.runs.reap(run_id)
+                desk.orphans.add(run_id)
 
     def start(self) -> None:
         """Learn who we are, then pick up what is there. Raises BadCredential, BadConfig: no round would mend that."""
@@ -123,6 +124,8 @@ class Engine:
 
     def pause_s(self) -> float:
         """How long to wait until the next tick: short while something of ours is under way, else until the next poll."""
+        if self.desk.orphans:
+            return self.desk.settings.busy_tick_s
         if self.desk.agenda.has_news:
             return 0.0
         if self.is_busy():

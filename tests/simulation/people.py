@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
 from dispatcher.core.model import ItemKey
 from dispatcher.simulator import Scene, model, pulls
+from dispatcher.simulator.model import EventKind
 from dispatcher.simulator.people import Person
 from dispatcher.simulator.refusals import Refused
 from tests.simulation.invariants import Watch
-from tests.simulation.reading import key_of
+from tests.simulation.reading import key_of, read_markers
 
 ALLOWED = ("alice", "bob")
 STRANGERS = ("trudy", "mallory")
@@ -26,6 +28,8 @@ class People:
     chance: Random
     watch: Watch
     most_issues: int = 5
+    may_delete_any_claim: bool = True
+    """With two dispatchers a deleted claim is known by the assignment that came with it, and only by that (decision 0013)."""
 
     def act(self) -> str:
         """Somebody does something; says what."""
@@ -180,10 +184,23 @@ class People:
 
     def delete_comment(self) -> str:
         (name, issue), who = self._item(), self._owner()
-        if not issue.comments:
+        found = [one for one in issue.comments if self.may_delete_any_claim or not self._is_alone(issue, one)]
+        if not found:
             raise Refused("no comment there")
-        who.delete_comment(name, self.chance.choice(issue.comments).id)
+        who.delete_comment(name, self.chance.choice(found).id)
         return f"{who.login} deletes a comment on {name}#{issue.number}"
+
+    def _is_alone(self, issue: model.Issue, comment: model.Comment) -> bool:
+        """Whether this comment is a claim that no assignment from the same moment tells of."""
+        if not read_markers(comment.body).claim:
+            return False
+        bot_id, stamped_at = self.watch.bot_id, comment.edited_at or comment.created_at
+        assigned = [
+            event.at
+            for event in issue.events
+            if event.kind is EventKind.ASSIGNED and event.subject_id == event.actor_id == bot_id
+        ]
+        return not assigned or stamped_at - assigned[-1] > timedelta(minutes=1)
 
     def close(self) -> str:
         (name, issue), who = self._item(), self._owner()

@@ -94,6 +94,7 @@ class Simulation:
         self.watch = Watch(world, self.caller.account.id, LabelNames(), by_name, caps)
         self.people = People(self.scene, self.repos, chance, self.watch)
         names = ("one", "two")[: chance.choice((1, 1, 1, 2))]
+        self.people.may_delete_any_claim = len(names) == 1
         self.loses_journals = chance.random() < 0.3
         index_late_s = chance.choice((None, None, None, 0.0, 90.0))
         self.machines = [

@@ -1,5 +1,7 @@
 """What the seeded simulation found before any person did: each with real parts, so that it stays found."""
 
+import os
+import signal
 from dataclasses import replace
 
 from dispatcher.core.model import HoldKind, Stage
@@ -139,3 +141,29 @@ def test_what_was_answered_and_ordered_before_the_journal_was_deleted_is_not_don
     assert len(office.said(number)) <= 2, "one answer, and perhaps where the stopped work is kept"
     assert sum("It is the sum." in text for text in office.said(number)) == 1
     assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_after_the_journal_was_deleted_nothing_begins_before_the_old_agents_are_gone(office: Office) -> None:
+    """They were told to end, and in the same tick the task was claimed anew: for a moment two agents were at it."""
+    office.worker(STUBBORN)
+    office.asks()
+    office.settle(until=lambda: office.has_live_run() and office.supervisor_of(office.run_ids()[0]))
+    old = office.run_ids()[0]
+    supervisor = office.supervisor_of(old)
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        office.loses_its_journal()
+        for _ in range(5):
+            office.tick()
+            office.engine.desk.jobs.settle(10)
+        assert office.started() == [old]
+        assert f"run {old} is not in the journal, and is being ended" in office.notes()
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+
+    def has_begun() -> bool:
+        begun = len(office.started()) > 1
+        assert not (begun and office.processes_of(old))
+        return begun
+
+    office.settle(until=has_begun)
