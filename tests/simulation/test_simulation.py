@@ -85,7 +85,7 @@ def test_one_seed_is_one_exact_replay_in_any_process(tmp_path: Path) -> None:
 @pytest.fixture
 def world(tmp_path: Path) -> Simulation:
     """A world in which alice's issue has become a pull request that a reviewer approved."""
-    made = simulate(2, tmp_path, 150)
+    made = simulate(4, tmp_path, 150)
     assert made.violations == []
     return made
 
