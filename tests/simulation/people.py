@@ -29,7 +29,7 @@ class People:
     watch: Watch
     most_issues: int = 5
     may_delete_any_claim: bool = True
-    """With two dispatchers a deleted claim is known by the assignment that came with it, and only by that (decision 0013)."""
+    """With two dispatchers a deleted claim is known by the assignment that came with it, and only by that (decision 0018)."""
 
     def act(self) -> str:
         """Somebody does something; says what."""
