@@ -47,7 +47,7 @@ from dispatcher.core.observe import learn, pull_events
 from dispatcher.core.policy import claim_covers_run, claim_lasts
 from dispatcher.engine.briefing import Briefer
 from dispatcher.engine.desk import Desk
-from dispatcher.engine.display import people_to_hand_to, stage_order
+from dispatcher.engine.display import KEEPS_LABELS, people_to_hand_to, stage_order
 from dispatcher.engine.jobs import Work
 from dispatcher.engine.ledger import READ_ONLY, Closing, apply
 from dispatcher.engine.looking import Watcher
@@ -312,7 +312,9 @@ class Executor:
             # Before the write: whoever is assigned by us and not by themselves must be known even after a death in between.
             desk.journal.save_task(replace(task, handed_to=handed))
         written = desk.forge.show_stage(stage_order(task, repo.rules, desk.me.login, text))
-        self._remember(replace(task, handed_to=handed), written)
+        # What was shown is one stage; our own write is no news, so nobody would look whether the second label is gone.
+        has_two = task.has_two_stages and task.stage in KEEPS_LABELS
+        self._remember(replace(task, handed_to=handed, has_two_stages=has_two), written)
         return ()
 
     def _handed_to(self, task: Task, repo: Repo) -> tuple[str, ...]:

@@ -19,7 +19,10 @@ _CHANGES_OF_LABELS_AND_PEOPLE = (
     EventKind.ASSIGNED,
     EventKind.UNASSIGNED,
 )
-_CHANGING = re.compile(r"shop-\d+-(worker|reviewer|responder)-[0-9a-f]{8}|\b[0-9a-f]{7,40}\b|\d\d:\d\d")
+_CHANGING = re.compile(
+    r"shop-\d+-(worker|reviewer|responder)-[0-9a-f]{8}|\b[0-9a-f]{7,40}\b|\d\d:\d\d|\$\d+\.\d\d|[\d,]+(?= tokens)"
+)
+"""What differs from life to life; what an agent spends too, as it depends on how many steps it makes."""
 
 
 def end_of(scene: Scene, journal: Journal, task: Task, agents: list[str]) -> End:

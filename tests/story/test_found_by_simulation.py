@@ -7,7 +7,7 @@ from dataclasses import replace
 from dispatcher.core.model import HoldKind, Stage
 from dispatcher.core.rules import Caps
 from dispatcher.simulator.faults import Fault, What
-from tests.story.office import DONE, SHOP, Office, says
+from tests.story.office import APPROVE, DONE, SHOP, Office, rejects, says
 
 STUBBORN = [{"ignore": ["INT", "TERM"]}, {"print": "up"}, {"hang": True}]
 
@@ -167,3 +167,19 @@ def test_after_the_journal_was_deleted_nothing_begins_before_the_old_agents_are_
         return begun
 
     office.settle(until=has_begun)
+
+
+def test_a_second_stage_label_that_a_run_showed_away_holds_nothing_up(office: Office) -> None:
+    """The stage was shown with one label, and the journal still knew of two: the task waited for a person who had nothing to do."""
+    go = office.root / "go"
+    office.reviewer([{"wait_for": str(go)}, *rejects("once more")], [APPROVE])
+    number = office.asks()
+    office.settle(until=lambda: office.roles()[-1:] == ["reviewer"] and office.has_live_run())
+    office.labels(office.pull(number), "merge-ready")
+    office.settle(until=lambda: office.task(number).has_two_stages)
+    go.write_text("")
+
+    office.settle()
+
+    assert office.roles() == ["worker", "reviewer", "worker", "reviewer"]
+    assert office.shown(office.pull(number)) == {"merge-ready", "@alice"}
