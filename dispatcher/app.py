@@ -158,6 +158,7 @@ class Daemon:
         """Rounds until SIGTERM, SIGINT or an order to stop; runs go on without us unless the order was to kill."""
         with ExitStack() as handlers:
             _stop_on_signals(self.engine, handlers)
+            self.warn()
             self.engine.run(before_tick=self._reload)
 
     def warn(self) -> None:
@@ -168,6 +169,7 @@ class Daemon:
 
     def start(self) -> None:
         """Pick up where a predecessor stopped; for those who tick by themselves."""
+        self.warn()
         self.engine.start()
 
     def once(self) -> None:
@@ -259,9 +261,7 @@ def build_engine(
         stack.callback(housekeeper.close)
         config = ConfigFile(settings.config_file, host) if settings.config_file.is_file() else None
         learn = partial(_learn, redactor, host)
-        daemon = Daemon(Engine(desk, housekeeper), config, workspaces, learn, stack.pop_all())
-        daemon.warn()
-        return daemon
+        return Daemon(Engine(desk, housekeeper), config, workspaces, learn, stack.pop_all())
     raise AssertionError
 
 

@@ -645,9 +645,6 @@ def test_invariant_09_asking_again_on_the_issue_is_heard_while_its_pull_request_
 
     office.labels(number)
     office.settle()
-    assert "@alice being unassigned" in office.explained(number), "it is in a person's hands, and says so"
-    office.person().unassign(SHOP, pull, "alice")
-    office.sweeps()
 
     assert office.roles() == ["worker", "reviewer", "reviewer"]
     assert office.shown(pull) == {"merge-ready", "@alice"}

@@ -249,6 +249,9 @@ class Recorded:
         self.asked.append((tuple(argv), reach))
         return ("env", "IN_SANDBOX=1", *argv)
 
+    def enclose(self, argv, reach, _rules):
+        return self.wrap(argv, reach)
+
 
 def test_a_sandbox_wraps_what_reads_the_agents_files_and_the_check(tmp_path):
     sandbox = Recorded()
