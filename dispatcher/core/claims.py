@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from dispatcher.core.model import ClaimMarker, Item, LiveRun, Role, Snapshot, Task
+from dispatcher.core.model import ClaimMarker, Item, LiveRun, Role, Snapshot, Stage, Task
 from dispatcher.core.observe import Eyes, stage_shown
 from dispatcher.core.policy import longest_claim
 
@@ -42,8 +42,11 @@ def unexplained_assignment(
 def held_silently_until(task: Task, snapshot: Snapshot, bot_id: int, now: datetime) -> datetime | None:
     """Until when the item of a task that has no run here is another dispatcher's without a claim; None: it is nobody's.
 
-    Where this dispatcher claimed the item itself at about that time, the assignment is its own.
+    Where this dispatcher claimed the item itself at about that time, the assignment is its own; so it is under an approval
+    that waits for its gates: a hand-over that is taken back shows the bot again, without a claim.
     """
+    if task.stage is Stage.REVIEWING and task.approved_head:
+        return None
     at = unexplained_assignment(snapshot.front, snapshot.markers, bot_id)
     if at is None or (task.claimed_at is not None and abs(at - task.claimed_at) <= CLAIM_WRITTEN_WITHIN):
         return None

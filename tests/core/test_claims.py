@@ -156,3 +156,10 @@ def test_a_deleted_claim_runs_out_as_any_other():
 def test_what_is_no_deleted_claim_of_another(snapshot, claimed_at):
     waits = task_in(Stage.QUEUED, claimed_at=claimed_at)
     assert held_silently_until(waits, snapshot, BOT.id, NOW) is None
+
+
+def test_an_approval_that_waits_for_its_gates_is_ours_though_no_claim_goes_with_the_assignment():
+    """A hand-over was taken back: we assigned the bot again, and looked away for the two hours of a claim."""
+    taken_back = task_in(Stage.REVIEWING, approved_head=HEAD)
+    assert held_silently_until(taken_back, LEFT_ALONE, BOT.id, NOW) is None
+    assert held_silently_until(task_in(Stage.REVIEWING), LEFT_ALONE, BOT.id, NOW) == EARLIER_ENDS

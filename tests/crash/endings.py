@@ -42,7 +42,8 @@ def end_of(scene: Scene, journal: Journal, task: Task, agents: list[str]) -> End
         "agents": [clean(run) for run in agents],
         "began twice": [run for run, times in Counter(agents).items() if times > 1],
         "runs": runs,
-        "notes": sorted(clean(what) for _at, what in journal.load_notes()),
+        # Each start says anew whether the bot could merge by itself.
+        "notes": sorted(clean(what) for _at, what in journal.load_notes() if "could push to it" not in what),
         "pending": [stored.effect.key for stored in journal.load_effects()],
     } | {f"#{number}": _item(scene, number) for number in (task.key.number, *pulls)}
 

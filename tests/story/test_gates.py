@@ -173,7 +173,7 @@ def test_a_conflict_that_is_gone_when_git_looks_keeps_the_approval(office, verdi
         SHOP, "main", {"shop.py": "def total(prices):\n    return 0\n", "README.md": "New.\n"}
     )
     office.box.faults.clear()
-    for _ in range(5):
+    for _ in range(3):
         office.later(minutes=11)
         office.settle()
 
