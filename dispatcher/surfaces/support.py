@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from dispatcher.core.errors import DispatcherError
 from dispatcher.surfaces.doctor import examine, examine_git
 from dispatcher.surfaces.exits import UsageProblem
-from dispatcher.surfaces.looking import load_outlook, looking_into_journal
+from dispatcher.surfaces.looking import Outlook, load_outlook, looking_into_journal
 from dispatcher.surfaces.screen import to_json
 from dispatcher.surfaces.status import load_status
 
@@ -61,22 +61,26 @@ def write_bundle(parts: "Parts", config: Path | None, file: Path, now: Callable[
     """Gather and write; a part that cannot be gathered says why instead. Raises UsageProblem, BadConfig for no file."""
     if file.exists():
         raise UsageProblem(f"{file} is there already; name another file, or remove it.")
-    settings = load_outlook(config, os.environ).settings
+    outlook = load_outlook(config, os.environ)
+    settings = outlook.settings
     redact = parts.make_redactor(settings)
-    gathered = {name: redact(text).encode() for name, text in _gather(parts, config, settings, now)}
+    gathered = {name: redact(text).encode() for name, text in _gather(parts, config, outlook, now)}
     _write(file, gathered, now())
     return Bundle(file, {name: len(content) for name, content in gathered.items()})
 
 
 def _gather(
-    parts: "Parts", config: Path | None, settings: "Settings", now: Callable[[], datetime]
+    parts: "Parts", config: Path | None, outlook: Outlook, now: Callable[[], datetime]
 ) -> Iterator[tuple[str, str]]:
-    at = now()
+    at, settings = now(), outlook.settings
     yield "README.txt", _ABOUT.format(at=at.isoformat(timespec="seconds"))
     tellers: dict[str, Callable[[], object]] = {
         "versions.json": load_versions,
         "config.json": lambda: _config_of(settings),
-        "doctor.json": lambda: list(examine(parts, settings, now)),
+        # With a broken configuration the forge is a guess: nobody is asked.
+        "doctor.json": lambda: (
+            {"error": outlook.problem} if outlook.problem else list(examine(parts, settings, now))
+        ),
         "status.json": lambda: _status_of(load_status(parts, config, os.environ, at)),
         "tasks.json": lambda: _tasks_of(parts, settings),
     }
