@@ -58,7 +58,8 @@ class Spawned:
         os.close(self._words)
         if self.isolation == SANDBOX:
             if not why.startswith(_READY):
-                return "the sandbox could not be started; agent.log says why"
+                told = why.decode("utf-8", "replace").strip()
+                return f"the sandbox could not be started: {told or 'agent.log says why'}"
             why = why[len(_READY) :].strip()
         return why.decode("utf-8", "replace")
 

@@ -64,14 +64,14 @@ def environments(_):
 
 
 def processes(_):
-    """Processes of the host."""
+    """Processes of the host: one that we know to live there, by its words, as its number may be another one's here."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes()
         except OSError:
             continue
-        if b"pytest" in words:
+        if TARGETS["words of the victim"].encode() in words.replace(b"\0", b" "):
             found.append(path.parent.name)
     return " ".join(found)
 

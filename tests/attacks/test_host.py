@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 from tests.attacks.conftest import boxed, ground_at, unboxed
-from tests.attacks.ground import Ground, hostile
+from tests.attacks.ground import HOSTILE, Ground, hostile
 from tests.story.office import writes
 
 CANARY = "canary-of-this-host"
+SLEEPER = ("/bin/sleep", "301.25")
 
 HOME_FILES = {
     "ssh key": ".ssh/id_ed25519",
@@ -119,9 +121,9 @@ def raid(root: Path, rules: dict[str, Any], tricks: list[str]) -> Iterator[Raid]
         targets["a named socket"] = f"{root}/s"
         stack.enter_context(listening(socket.AF_UNIX, f"{root}/s"))
         targets["an agent for keys"] = "/run/dbus/system_bus_socket"
-        victim = stack.enter_context(subprocess.Popen(["/bin/sleep", "300"]))
+        victim = stack.enter_context(subprocess.Popen(SLEEPER))
         stack.callback(victim.kill)
-        targets["victim"] = victim.pid
+        targets |= {"victim": victim.pid, "words of the victim": " ".join(SLEEPER)}
         ground.plan("first")
         ground.go()
         targets |= own_and_others(ground)
@@ -215,6 +217,20 @@ def test_an_agent_in_a_sandbox_can(inside: Raid, trick: str) -> None:
 @pytest.mark.parametrize("trick", CONTROLS)
 def test_control_without_a_sandbox_it_can(outside: Raid, trick: str) -> None:
     assert outside.reached(trick)
+
+
+@pytest.mark.control
+def test_control_who_shares_our_namespace_sees_the_processes_of_the_host(
+    inside: Raid, tmp_path: Path
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "out").mkdir()
+    script = tmp_path / "tmp" / "hostile.py"
+    script.write_text(HOSTILE)
+    script.with_name("targets.json").write_text(json.dumps({"words of the victim": " ".join(SLEEPER)}))
+    subprocess.run([sys.executable, "-I", "-S", script, "processes:"], check=True)
+    seen = json.loads((tmp_path / "out" / "loot.json").read_text())["processes:"]["reached"]
+    assert str(inside.victim.pid) in seen.split()
 
 
 def test_a_process_of_the_host_is_ended(inside: Raid) -> None:

@@ -132,6 +132,7 @@ def test_the_budget_of_a_repository_holds_no_other_one_up(office):
     spent = office.asks()
     office.settle()
     assert office.task(spent).hold.kind is HoldKind.BUDGET
+    office.hires("claude", *writes(), costs(0.2))
     elsewhere = office.asks(repo="acme/depot")
     office.settle()
     assert office.task(elsewhere, "acme/depot").pull is not None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,14 +141,31 @@ def test_a_repository_without_a_check_is_told_so(house, mine, issue, script):
     assert "check       none: no check was configured and none was found" in played.stdout
 
 
-def test_an_agent_of_ones_own_finds_its_login_and_what_it_did_can_be_fetched(house, mine, issue, script):
-    steps = script([WORK], [[{"outcome": APPROVE}]])
-    agent = house.root / "bin" / "claude"
-    agent.parent.mkdir()
-    run = f"exec {sys.executable} -I {scripted_agent.__file__} {steps}"
-    agent.write_text(f'#!/bin/sh\n[ "$CLAUDE_CONFIG_DIR" = "{house.root}/home/.claude" ] || exit 9\n{run}\n')
-    agent.chmod(0o755)
-    (house.root / "home" / ".claude").mkdir()
+@pytest.fixture
+def own_agent(house):
+    """A program called `claude`, of a person who is logged in; what it does is in the installation's folder."""
+
+    def install(body):
+        installed, login = house.root / "claude-code", house.root / "home" / ".claude"
+        for folder in (installed / "bin", installed / "lib", login):
+            folder.mkdir(parents=True)
+        (login / ".credentials.json").write_text("my login")
+        agent = installed / "bin" / "claude"
+        agent.write_text(f"#!/bin/sh\n{body}\n")
+        agent.chmod(0o755)
+        return agent
+
+    return install
+
+
+def test_an_agent_of_ones_own_finds_its_login_and_what_it_did_can_be_fetched(
+    house, mine, issue, script, own_agent
+):
+    lib = house.root / "claude-code" / "lib"
+    run = f"exec {sys.executable} -I {lib / 'scripted_agent.py'} {lib / 'script.json'}"
+    agent = own_agent(f'grep -q "my login" "$CLAUDE_CONFIG_DIR/.credentials.json" || exit 9\n{run}')
+    for file in (scripted_agent.__file__, script([WORK], [[{"outcome": APPROVE}]])):
+        shutil.copy(file, lib)
 
     played = house.run(
         *("rehearse", "--repo", str(mine), "--issue", str(issue), "--agent", "claude", "--keep"),
@@ -168,15 +186,30 @@ def test_an_agent_of_ones_own_finds_its_login_and_what_it_did_can_be_fetched(hou
     assert log.stdout == "Add the prices up\nOpen the shop\n"
 
 
+def test_an_agent_that_cannot_work_ends_the_rehearsal_and_is_told_why(house, mine, issue, own_agent):
+    agent = own_agent("echo 'Invalid API key' >&2; exit 9")
+
+    played = house.run(
+        *("rehearse", "--repo", str(mine), "--issue", str(issue), "--agent", "claude"),
+        PATH=f"{agent.parent}:{house.environment['PATH']}",
+    )
+
+    assert played.returncode != 0
+    missing = in_order(
+        played.stdout, "the worker could not work", "Invalid API key", "Not merge-ready", "why"
+    )
+    assert missing == "", played.stdout
+    assert list(house.tmp.iterdir()) == []
+
+
 def test_an_interrupt_ends_a_check_that_would_take_for_ever(house, mine, issue, script):
-    steps, begun = script([WORK], [[{"outcome": APPROVE}]]), house.tmp / "the check has begun"
-    check = f"{sys.executable} -c 'import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(3600)'"
+    steps, never_ends = script([WORK], [[{"outcome": APPROVE}]]), "import time; time.sleep(3601)"
     play = house.start(
         *("rehearse", "--repo", str(mine), "--issue", str(issue), "--script", str(steps)),
-        *("--check", f"{check} {shlex.quote(str(begun))}"),
+        *("--check", f"{sys.executable} -c '{never_ends}' {shlex.quote(str(house.tmp))}"),
     )
     deadline = time.monotonic() + PATIENCE_S
-    while not begun.exists():
+    while not any(line.startswith(f"{sys.executable} -c {never_ends}") for line in house.processes()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -185,7 +218,7 @@ def test_an_interrupt_ends_a_check_that_would_take_for_ever(house, mine, issue, 
 
     assert play.returncode == 1
     assert b"Interrupted" in complaint
-    assert [path.name for path in house.tmp.iterdir()] == [begun.name]
+    assert list(house.tmp.iterdir()) == []
     assert house.processes() == []
 
 

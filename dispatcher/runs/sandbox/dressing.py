@@ -36,8 +36,14 @@ def view_of_run(wearer: Wearer, private: tuple[Path, ...], home: Path) -> View:
     given = (folder.prompt, folder.context, folder.schema, folder.net, *wearer.shared)
     shown = tuple(path for path in given if path.exists())
     writable = (folder.checkout, folder.out, folder.home, folder.tmp)
+    # A variable may name the run's own copy of a login: shown once more, and read-only, it could not be handed over.
+    found = (
+        path
+        for path in readable_here(wearer, (*private, home))
+        if not any(is_within(path, own) for own in writable)
+    )
     return View(
-        readable=(*shown, *readable_here(wearer, (*private, home))),
+        readable=(*shown, *found),
         writable=writable,
         hidden=(*private, *private_paths(home)),
         owned=writable,

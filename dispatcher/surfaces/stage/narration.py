@@ -1,17 +1,23 @@
 """From what the journal recorded and the forge shows to the steps that a person reads. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dispatcher.core.model import Role, Stage, Task
+from dispatcher.core.model import HoldKind, Role, Stage, Task
 from dispatcher.ports import DecisionRecord, RunRecord
 from dispatcher.surfaces.screen import one_line
 from dispatcher.surfaces.stage.sight import ShownReview, Sight
 
 ENDS = frozenset({Stage.MERGE_READY, Stage.BLOCKED, Stage.DONE, Stage.DROPPED})
 """Stages in which the play is over: it is nobody's turn any more, or a person's."""
+_NO_AGENT_LEFT = frozenset({HoldKind.AGENTS_ON_HOLD, HoldKind.BUDGET})
+
+
+def is_over(task: Task) -> bool:
+    """Whether watching on shows nothing new: a play has one agent, and one that cannot work pauses for minutes at least."""
+    return task.stage in ENDS or (task.hold is not None and task.hold.kind in _NO_AGENT_LEFT)
 
 
 class Mood(StrEnum):
@@ -105,7 +111,7 @@ def _tell(story: Story, decision: DecisionRecord, starts: int, verdicts: int) ->
     if decision.event == "WorkDelivered" and decision.stage_before is Stage.REWORKING:
         return (Step(names["role"], "finished the rework"),)
     who, what, mood = _WORDS.get(decision.event, ("dispatcher", _by_name(decision), Mood.PLAIN))
-    detail = _why_red(story.task) if decision.event == "CheckFailed" else ()
+    detail = _DETAILS[decision.event](story, starts) if decision.event in _DETAILS else ()
     return (Step(who.format(**names), one_line(what.format(**names), _WIDEST), detail, mood),)
 
 
@@ -182,10 +188,23 @@ def _tell_check(story: Story, decision: DecisionRecord, names: dict[str, str]) -
     return (check, Step("dispatcher", f"pushed the rework, asked for another review of #{names['pull']}"))
 
 
-def _why_red(task: Task) -> tuple[str, ...]:
+def _why_red(story: Story, starts: int) -> tuple[str, ...]:  # noqa: ARG001 - the shape of all details
     """The end of the check's output, as far as the task remembers it."""
-    tail = [line for text in task.told for line in text.splitlines() if line.strip(" `~")]
+    tail = [line for text in story.task.told for line in text.splitlines() if line.strip(" `~")]
     return tuple(one_line(line) for line in tail[-3:])
+
+
+def _why_faulted(story: Story, starts: int) -> tuple[str, ...]:
+    """What kept the agent from working, by the run's result: the event's name and the reason in brackets."""
+    result = story.runs[starts - 1].result if 0 < starts <= len(story.runs) else ""
+    _, _, why = result.partition(" (")
+    return (one_line(why.removesuffix(")")),) if why else ()
+
+
+_DETAILS: Mapping[str, Callable[[Story, int], tuple[str, ...]]] = {
+    "CheckFailed": _why_red,
+    "AgentFaulted": _why_faulted,
+}
 
 
 def _by_name(decision: DecisionRecord) -> str:

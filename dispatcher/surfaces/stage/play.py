@@ -18,7 +18,7 @@ from dispatcher.ports import Journal
 from dispatcher.simulator.box import GitHubBox
 from dispatcher.simulator.world import Settings as BoxSettings
 from dispatcher.surfaces.parts import Daemon, Parts
-from dispatcher.surfaces.stage.narration import ENDS, Step, Story, describe_present, narrate
+from dispatcher.surfaces.stage.narration import Step, Story, describe_present, is_over, narrate
 from dispatcher.surfaces.stage.sight import Sight, look
 
 BOT: Final = "the-bot"
@@ -134,7 +134,7 @@ class Play:
             sight=sight,
             present=describe_present(task, runs, self.check_words),
             task=task,
-            is_over=task.stage in ENDS and not self.journal.load_effects(),
+            is_over=is_over(task) and not self.journal.load_effects(),
         )
 
 
