@@ -9,6 +9,7 @@ program is a plain child, and `proctree` finds the rest by parentage and by mark
 import ctypes
 import os
 import resource
+import select
 import signal
 
 _PR_SET_PDEATHSIG = 1
@@ -110,7 +111,7 @@ def _spawn_plain(program: Program, isolation: str) -> Spawned:
     if pid == 0:
         close_all_but({program.output, go_read, words_write})
         if os.read(go_read, 1):
-            _die_with_parent()
+            _die_with_parent(words_write)
             if isolation == SANDBOX:
                 words_write = _hand_in(program, words_write)
             _become(program, words_write)
@@ -190,7 +191,7 @@ def _be_init(program: Program, go: int, words: int, pids: int) -> None:
     os.close(pids)
     if not os.read(go, 1):
         os._exit(1)
-    _die_with_parent()
+    _die_with_parent(words)
     signal.set_wakeup_fd(-1)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _hand_on)
@@ -240,8 +241,13 @@ def _become(program: Program, words: int) -> None:
     os._exit(127)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(words: int) -> None:
+    """From now on a dead supervisor means a dead child; one that died before now has let go of the other end of `words`."""
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    other_end = select.poll()
+    other_end.register(words, 0)
+    if other_end.poll(0):
+        os._exit(1)
 
 
 def close_all_but(kept: set[int]) -> None:

@@ -179,6 +179,37 @@ def test_in_a_namespace_everything_dies_with_the_supervisor(desk: Desk, kind: Sa
     until(lambda: not is_alive(pid_file))
 
 
+DIES_WHILE_IT_LETS_GO = """
+import os, signal, sys, threading
+from dispatcher.runs.spawn import Program, become_subreaper, spawn
+become_subreaper()
+argv, isolation = ["/bin/sh", "-c", "touch began; exec sleep 3600"], sys.argv[2]
+child = spawn(Program(argv, {"PATH": os.environ["PATH"]}, sys.argv[1], os.devnull, os.open(os.devnull, os.O_WRONLY)), isolation)
+os.kill(child.pid, signal.SIGSTOP)
+print(child.pid, flush=True)
+write, has_let_go = os.write, threading.Event()
+os.write = lambda *words: (write(*words), has_let_go.set())
+threading.Thread(target=child.release).start()
+has_let_go.wait()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("isolation", ["plain", "auto"])
+def test_a_supervisor_that_dies_in_the_moment_of_letting_go_leaves_no_agent(
+    tmp_path: Path, isolation: str
+) -> None:
+    argv = [sys.executable, "-c", DIES_WHILE_IT_LETS_GO, str(tmp_path), isolation]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as short_lived:
+        assert short_lived.stdout
+        child = proctree.load_process(int(short_lived.stdout.readline()))
+        assert short_lived.wait(20) == -signal.SIGKILL
+    assert child
+    proctree.send_signal(child, signal.SIGCONT)
+    until(lambda: not proctree.send_signal(child, 0))
+    assert not (tmp_path / "began").exists()
+
+
 def test_an_exit_file_that_the_agent_forged_ends_nothing(desk: Desk) -> None:
     desk.shell(
         """echo '{"because": "exited", "exit_code": 0}' > ../exit.json; echo up; while ! [ -e go ]; do sleep 0.01; done; exit 5"""
