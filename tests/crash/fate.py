@@ -74,6 +74,11 @@ class Fate:
         self.is_dead = False
         self.ends_at = ""
 
+    def spares(self) -> None:
+        """Nobody dies any more."""
+        self.revive()
+        self.decides = None
+
     def holds(self, stack: ExitStack) -> None:
         """Every dispatcher that is put together from now on is mortal."""
         for kind, port in PARTS.items():

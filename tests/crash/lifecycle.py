@@ -68,9 +68,11 @@ class Life(Office):
                 return
 
     def close(self) -> None:
-        self.fate.revive()
-        self.fate.decides = None
-        super().close()
+        """Whatever failed on the way, also while it opened: what is put together from now on is immortal again."""
+        with self._stack:
+            self.fate.spares()
+            if hasattr(self, "engine"):
+                super().close()
 
     # ------------------------------------------------------------ what the agents do
 
@@ -162,8 +164,8 @@ class Life(Office):
 @contextmanager
 def living(root: Path, fate: Fate) -> Iterator[Life]:
     life = Life(root, MortalClock(fate), fate=fate)
-    life.open()
     try:
+        life.open()
         yield life
     finally:
         life.close()
