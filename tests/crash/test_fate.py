@@ -19,20 +19,25 @@ class Wrong(Exception):
 
 def test_a_story_that_fails_while_its_dispatcher_is_dead(tmp_path):
     fate = Fate()
-    with pytest.raises(Wrong), living(tmp_path, fate):
-        assert parts_in_use() != REAL
-        fate.decides = lambda _boundary: True
-        fate.meet("before anything")
-        raise Wrong
 
+    def story() -> None:
+        with living(tmp_path, fate):
+            assert parts_in_use() != REAL
+            fate.decides = lambda _boundary: True
+            fate.meet("before anything")
+            raise Wrong
+
+    with pytest.raises(Wrong):
+        story()
     assert parts_in_use() == REAL
     assert not fate.meet("before anything else")
 
 
-def test_a_story_that_does_not_even_open(tmp_path, monkeypatch):
-    def refuses(life: Life) -> None:
-        raise Wrong
+def refuses(*_: object) -> None:
+    raise Wrong
 
+
+def test_a_story_that_does_not_even_open(tmp_path, monkeypatch):
     monkeypatch.setattr(Life, "start", refuses)
     with pytest.raises(Wrong), living(tmp_path, Fate()):
         raise AssertionError("it opened")
@@ -41,11 +46,11 @@ def test_a_story_that_does_not_even_open(tmp_path, monkeypatch):
 
 
 def test_a_story_whose_end_fails(tmp_path, monkeypatch):
-    def refuses(life: Life) -> None:
-        raise Wrong
+    def story() -> None:
+        with living(tmp_path, Fate()) as life:
+            monkeypatch.setattr(life, "stop", refuses)
+            life.daemon.close()
 
-    with pytest.raises(Wrong), living(tmp_path, Fate()) as life:
-        monkeypatch.setattr(life, "stop", lambda: refuses(life))
-        life.daemon.close()
-
+    with pytest.raises(Wrong):
+        story()
     assert parts_in_use() == REAL
