@@ -127,7 +127,7 @@ def select_issues(call: Call, issues: Iterable[Issue]) -> list[Issue]:
         for issue in issues
         if (state == "all" or issue.is_open == (state == "open"))
         and (floor is None or issue.updated_at >= floor)
-        and (not labels or labels <= {label.name.lower() for label in issue.labels.values()})
+        and labels <= {label.name.lower() for label in issue.labels.values()}
     ]
 
 
@@ -173,14 +173,13 @@ def list_notifications(call: Call) -> Answer:
     _refuse_without_inbox(call)
     world = call.world
     seen = {repo.id for repo in world.repos.values() if can_see(world, call.caller, repo)}
-    windowed = bool(call.query("since") or call.query("before"))
     threads = [
         thread
         for thread in inbox.fetch_threads(world, call.caller.account)
         if (thread.unread or call.query("all") == "true")
         and not (call.query("participating") == "true" and thread.reason in _NOT_PARTICIPATING)
         and thread.repo_id in seen
-        and (not windowed or _in_window(call, thread))
+        and _in_window(call, thread)
         and (call.found_repo is None or call.found_repo.id == thread.repo_id)
     ]
     changed_at = max((t.visible_at for t in threads), default=call.caller.account.created_at)
@@ -201,11 +200,8 @@ def _in_window(call: Call, thread: InboxThread) -> bool:
 
 
 def _unchanged_since(call: Call, changed_at: datetime) -> bool:
-    text = call.request.headers.get("if-modified-since")
-    if not text:
-        return False
     try:
-        return parsedate_to_datetime(text) >= changed_at
+        return parsedate_to_datetime(call.request.headers.get("if-modified-since", "")) >= changed_at
     except ValueError:
         return False
 
