@@ -24,7 +24,9 @@ from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.simulator.faults import Fault, Faults, What
 from dispatcher.workspace.workspaces import GitWorkspaces
 
-READS = re.compile(r"(load|fetch|count|take|choose)_|report$|known$|folder$|quota_hold$")
+READS = re.compile(
+    r"(load|fetch|find|count|sum|take|choose)_|report$|known$|folder$|shared_paths$|quota_hold$"
+)
 """How the ports name what writes nothing: the verb tells the I/O."""
 
 

@@ -138,12 +138,12 @@ class Life(Office):
                 self.tick()
                 if not self.is_busy():
                     return
+                self._let_work_go_on()
             except Killed:
                 self._is_gone()
                 then()
                 self.start()
             assert time.monotonic() < deadline, f"died at {self.fate.deaths}\n{self.why_not_settled()}"
-            time.sleep(0.003)
             self.clock.moment += PACE
 
     def _is_gone(self) -> None:
