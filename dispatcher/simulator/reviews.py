@@ -93,7 +93,7 @@ def _state(event: str | None) -> ReviewState:
 
 def _known_commit(world: World, issue: Issue, sha: str | None) -> str:
     pull = pull_of(issue)
-    if sha is None or sha == pull.head_sha:
+    if sha is None:
         return pull.head_sha
     known = world.git.resolve(issue.repo_id, sha)
     if known is None:
@@ -124,7 +124,7 @@ def _line_of(patch: str, finding: Finding) -> tuple[int, str] | None:
     start_ok = finding.start_line is None
     for position, side, line, hunk in commentable_lines(patch):
         if finding.position is not None:
-            if position == finding.position and side in {RIGHT, finding.side}:
+            if position == finding.position:
                 found = (line, hunk)
         elif side == finding.side:
             start_ok = start_ok or line == finding.start_line

@@ -50,11 +50,12 @@ def _term(match: re.Match[str]) -> _Term:
 
 
 def _in_scope(world: World, repo_id: int, terms: list[_Term]) -> bool:
-    places = [term for term in terms if term.key in {"repo", "user", "org"} and not term.negated]
     repo = world.repos[repo_id]
     owner = world.accounts[repo.owner_id].login.lower()
     names = {"repo": world.full_name(repo).lower(), "user": owner, "org": owner}
-    return not places or any(names[term.key] == term.value.lower() for term in places)
+    named = [(names[term.key] == term.value.lower(), term.negated) for term in terms if term.key in names]
+    wanted = [is_it for is_it, negated in named if not negated]
+    return (any(wanted) or not wanted) and (True, True) not in named
 
 
 def _sorted(found: list[Issue], order: str) -> list[Issue]:
@@ -132,7 +133,8 @@ def _involves(world: World, caller: Caller, issue: Issue, value: str) -> bool:
 def _in_range(shown: str, value: str) -> bool:
     low, dots, high = value.partition("..")
     if dots:
-        return (low in {"", "*"} or shown >= low) and (high in {"", "*"} or shown[: len(high)] <= high)
+        # no low end, be it "" or "*", sorts before every digit
+        return shown >= low and (high in {"", "*"} or shown[: len(high)] <= high)
     operator = re.match(r"[<>]=?", value)
     bound = value[operator.end() :] if operator else value
     bound = bound.replace("+00:00", "Z")

@@ -170,6 +170,16 @@ def test_line_comments_that_are_none_are_refused(pulls, street, comments, says):
     assert (answer.status_code, says in answer.text) == (422, True), answer.text
 
 
+def test_a_line_comment_is_answered_in_either_way(pulls, street, api):
+    where, alice = f"/repos/{REPO}/pulls/1/comments", street.as_user("alice")
+    first = alice.post(where, {"body": "why?", "path": "one.py", "line": 1}).json()
+    answers = [
+        api.post(where, {"body": "because", "in_reply_to": first["id"]}),
+        api.post(f"{where}/{first['id']}/replies", {"body": "because"}),
+    ]
+    assert [(one.status_code, one.json()["in_reply_to_id"]) for one in answers] == [(201, first["id"])] * 2
+
+
 def test_a_diff_says_that_it_is_one(pulls, api):
     for kind in ("diff", "patch"):
         answer = api.get(f"/repos/{REPO}/pulls/1", Accept=f"application/vnd.github.{kind}")
