@@ -37,6 +37,7 @@ from dispatcher.core.events import (
     QuestionAsked,
     Rebased,
     RebaseFailed,
+    ResultKept,
     ReviewApproved,
     ReviewRejected,
     ReviewRequested,
@@ -56,6 +57,12 @@ Change = Callable[[Task, Event, datetime], Task]
 
 CLAIM_REFUSED_PAUSE = timedelta(seconds=60)
 """How long we leave an item alone that another instance or a person holds."""
+
+
+_UNFINISHED_WORK = (
+    "The previous run was ended before it was finished; that was not its fault. What it had committed is in your checkout, unchecked: "
+    "read it first, go on from there, and say `done` without a new commit if nothing is missing."
+)
 
 
 def unchanged(task: Task, _event: Event, _now: datetime) -> Task:
@@ -242,6 +249,7 @@ def work_published(task: Task, event: Event, now: datetime) -> Task:
         fresh_step(task, now),
         head=event.head,
         draft_head="",
+        draft_is_unfinished=False,
         checked_head=event.head,
         approved_head="",
         ask=task.ask,
@@ -268,10 +276,17 @@ def check_failed(task: Task, event: Event, now: datetime) -> Task:
         run=None,
         cooldown_until=None,
         draft_head=event.head if task.run else "",
+        draft_is_unfinished=False,
         told=(*task.told, f"The check failed. The end of its output:\n{event.tail}"),
         last_check_failure=event.fingerprint,
         same_check_failures=task.same_check_failures + 1 if again else 1,
     )
+
+
+def kept_for_next(task: Task, event: Event, _now: datetime) -> Task:
+    """The next worker goes on from what a run had committed that was ended before it was finished."""
+    assert isinstance(event, ResultKept)
+    return replace(task, draft_head=event.head, draft_is_unfinished=True, told=(*task.told, _UNFINISHED_WORK))
 
 
 def branch_found(task: Task, event: Event, _now: datetime) -> Task:
@@ -293,6 +308,7 @@ def push_undone(task: Task, _event: Event, _now: datetime) -> Task:
         head=task.replaced_head,
         replaced_head="",
         draft_head=task.head,
+        draft_is_unfinished=False,
         checked_head="",
         approved_head="",
     )
@@ -334,8 +350,8 @@ def describe_finding(finding: Finding) -> str:
 def head_moved(task: Task, event: Event, now: datetime) -> Task:
     """Somebody else pushed: nothing that was said of the old head holds for the new one."""
     assert isinstance(event, HeadMoved)
-    moved = replace(fresh_step(task, now), head=event.head, draft_head="", checked_head="", approved_head="")
-    return replace(moved, ask=task.ask, rebasing_head="")
+    moved = replace(fresh_step(task, now), head=event.head, checked_head="", approved_head="")
+    return replace(moved, draft_head="", draft_is_unfinished=False, ask=task.ask, rebasing_head="")
 
 
 def rebase_begins(task: Task, _event: Event, _now: datetime) -> Task:
@@ -507,7 +523,13 @@ def head_noted(task: Task, event: Event, _now: datetime) -> Task:
     assert isinstance(event, HeadMoved)
     resumes = task.resume_stage if task.resume_stage is Stage.ASKED else Stage.NEEDS_REVIEW
     return replace(
-        task, head=event.head, draft_head="", checked_head="", approved_head="", resume_stage=resumes
+        task,
+        head=event.head,
+        draft_head="",
+        draft_is_unfinished=False,
+        checked_head="",
+        approved_head="",
+        resume_stage=resumes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import get_args
+from typing import Final, get_args
 
 from dispatcher.core.model import Finding, ItemKey, LiveRun, Stage
 
@@ -104,9 +104,13 @@ class CommentKind(StrEnum):
     KEPT = "kept"
 
 
+CONTINUED: Final = "continued"
+"""Last line of the text about kept commits from which the next worker goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class PostComment(Effect):
-    """Post a comment once. `text` is the agent's own words, or for a blocked task its `blocked_why`."""
+    """Post a comment once. `text` is the agent's own words, for a blocked task its `blocked_why`, for a kept result its branch and why."""
 
     item: ItemKey
     kind: CommentKind
@@ -115,10 +119,14 @@ class PostComment(Effect):
 
 @dataclass(frozen=True, slots=True)
 class KeepResult(Effect):
-    """Push what a superseded run committed to a branch of its own, and say where it is."""
+    """Push what a superseded run committed to a branch of its own, and say where it is.
+
+    `continues` is the task's head ("" before the first push) where the next worker goes on from those commits; None where nobody does.
+    """
 
     run_id: str
     why: str
+    continues: str | None = None
 
 
 AnyEffect = (

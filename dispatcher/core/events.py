@@ -285,10 +285,11 @@ class WorkWanted(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeMalformed(Event):
-    """The agent ended without an outcome file that fits the schema."""
+    """The agent ended without an outcome that fits the schema. `is_absent`: it did not even write a file for one."""
 
     run_id: str
     error: str
+    is_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,10 +412,15 @@ class RebaseFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ResultKept(Event):
-    """What a superseded run had committed is on a branch of its own now; `why` names the event that ended the run."""
+    """What a superseded run had committed is on a branch of its own now; `why` names the event that ended the run.
+
+    `head` is the newest of those commits where the next worker shall go on from it, as long as the task's head is still `continues`.
+    """
 
     branch: str
     why: str
+    head: str = ""
+    continues: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.changes import describe_reason
-from dispatcher.core.events import Event
+from dispatcher.core.events import Event, ResultKept
 from dispatcher.core.model import Ask, Command, Stage, Task
 
 Guard = Callable[[Task, Event], bool]
@@ -84,6 +84,11 @@ def was_under_review(task: Task, _event: Event) -> bool:
 def first_malformed(task: Task, _event: Event) -> bool:
     """The run was not itself a repair: one repair is allowed."""
     return task.run is not None and not task.run.is_repair
+
+
+def is_continued(task: Task, event: Event) -> bool:
+    """What was kept was made on the present head, and the next worker shall go on from it."""
+    return isinstance(event, ResultKept) and bool(event.head) and event.continues == task.head
 
 
 def budget_comes_back(_task: Task, event: Event) -> bool:

@@ -320,7 +320,8 @@ class Task:
     were not given back; `rounds` counts reviewer verdicts that sent it back. `told` is what the next agent must
     know (findings, the tail of a red check, a person's words). `seen_at` is the forge's newest time of which we
     know everything on the item: older list entries bring no news. `head` is the newest commit on the forge,
-    `draft_head` a harvested commit that was not pushed (red check) and from which the next worker goes on.
+    `draft_head` a harvested commit that was not pushed and from which the next worker goes on: its check is red, or, with
+    `draft_is_unfinished`, its run was ended before it was finished.
     `moves` counts decisions, so that every effect has a key of its own. `handed_to` are the logins that the
     dispatcher itself assigned when it handed over. `asked_again`: `ask` came while a responder was at work on an older one.
     `cost_usd` and `tokens` are what all its runs used; `granted_at_*` is how much of that had been used when a person last asked
@@ -340,6 +341,7 @@ class Task:
     base: str = ""
     head: str = ""
     draft_head: str = ""
+    draft_is_unfinished: bool = False
     replaced_head: str = ""
     rebasing_head: str = ""
     checked_head: str = ""

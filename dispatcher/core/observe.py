@@ -139,6 +139,7 @@ def forget_pull(task: Task) -> Task:
         branch=f"{task.branch}-{task.moves}",
         head="",
         draft_head="",
+        draft_is_unfinished=False,
         replaced_head="",
         checked_head="",
         approved_head="",

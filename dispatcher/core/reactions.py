@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from dispatcher.core.changes import repair_of
 from dispatcher.core.effects import (
+    CONTINUED,
     CheckHead,
     Claim,
     CommentKind,
@@ -26,7 +27,9 @@ from dispatcher.core.effects import (
     StopRun,
 )
 from dispatcher.core.events import (
+    AgentFaulted,
     Answered,
+    BudgetSpent,
     CheckPassed,
     Dispatched,
     Event,
@@ -36,7 +39,7 @@ from dispatcher.core.events import (
     ReviewRejected,
     WorkDelivered,
 )
-from dispatcher.core.model import Task
+from dispatcher.core.model import Role, Task
 
 Reaction = Callable[[Task, Task, Event], tuple[Effect, ...]]
 """(task before, task after, event) -> effects."""
@@ -80,10 +83,12 @@ def stop(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
 
 
 def keep(before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
-    """Keep what the superseded run committed; never force it onto the new state."""
+    """Keep what the superseded run committed; never force it onto the new state. What nobody contradicts, the next worker continues."""
     if before.run is None:
         return ()
-    return (KeepResult(f"keep:{before.run.id}", before.run.id, why=type(event).__name__),)
+    is_continued = before.run.role is Role.WORKER and isinstance(event, AgentFaulted | BudgetSpent)
+    why, continues = type(event).__name__, before.head if is_continued else None
+    return (KeepResult(f"keep:{before.run.id}", before.run.id, why, continues),)
 
 
 def harvest(_before: Task, _task: Task, event: Event) -> tuple[Effect, ...]:
@@ -152,5 +157,7 @@ def say_what_was_kept(_before: Task, task: Task, event: Event) -> tuple[Effect, 
 
 
 def _tell_kept(task: Task, kept: ResultKept) -> PostComment:
-    key = f"kept:{task.key}:{kept.branch}"
-    return PostComment(key, task.key, CommentKind.KEPT, f"{kept.branch}\n{kept.why}")
+    is_continued = bool(kept.head) and task.draft_head == kept.head
+    more = (CONTINUED,) if is_continued else ()
+    key = ":".join(("kept", str(task.key), kept.branch, *more))
+    return PostComment(key, task.key, CommentKind.KEPT, "\n".join((kept.branch, kept.why, *more)))

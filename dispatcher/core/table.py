@@ -231,6 +231,7 @@ PERSONS_TURN = (
 )  # fmt: skip
 
 ENDS = (
+    *each((S.QUEUED, S.WORKING, S.NEEDS_REWORK, S.REWORKING, S.BLOCKED), ResultKept, None, g.is_continued, c.kept_for_next, (r.say_what_was_kept,)),
     *each(set(S) - {S.NEW}, ResultKept, None, None, c.unchanged, (r.say_what_was_kept,)),
     *each((*WAITING, S.MERGE_READY, S.BLOCKED, S.DROPPED), Merged, S.DONE, None, c.over, (r.show,)),
     *each(LIVE, Merged, S.DONE, None, c.over, (r.stop, r.keep, r.show)),

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from dispatcher.core.effects import StartRun
 from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, RetryLater
@@ -29,6 +30,11 @@ from dispatcher.ports import RunRecord, RunReport
 SAYS_NOTHING = (RunDied, RunStalled, RunTimedOut, RunCancelled)
 """Ends that do not tell whether the agent can work."""
 
+LAST_WORDS = timedelta(seconds=60)
+"""How long a run may take to end by itself once its outcome is there and its budget used up."""
+
+SAID_ALL = "its outcome was there, and its budget used up"
+
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +44,7 @@ class Collector:
     def __init__(self, desk: Desk, watcher: Watcher) -> None:
         self._desk = desk
         self._watcher = watcher
+        self._last_words_at: dict[str, datetime] = {}
 
     def collect(self) -> None:
         """Look at every live run once; one that cannot be read now is looked at again in the next tick."""
@@ -84,10 +91,20 @@ class Collector:
             self._desk.runs.stop(record.run.id, "nobody waits for it")
 
     def _hold_to_budget(self, record: RunRecord, task: Task, today: dict[str, Usage]) -> None:
-        """End a run that has used up a budget; that is nobody's failure."""
+        """End a run that has used up a budget; that is nobody's failure. One that has said its last word is finished instead."""
         record = self._desk.journal.load_run(record.run.id) or record
-        if spent := budget_spent(self._desk, record, task, today):
+        spent = budget_spent(self._desk, record, task, today)
+        if spent and not self._is_finishing(record):
             apply(self._desk, task, spent)
+
+    def _is_finishing(self, record: RunRecord) -> bool:
+        """Whether the outcome is there already: ending the run now would throw away work that is paid for."""
+        run_id, now = record.run.id, self._desk.clock.now()
+        if isinstance(self._desk.runs.load_outcome(run_id, record.run.role), OutcomeMalformed):
+            return False
+        if now - self._last_words_at.setdefault(run_id, now) >= LAST_WORDS:
+            self._desk.runs.stop(run_id, SAID_ALL)
+        return True
 
     def _is_absent(self, record: RunRecord, task: Task | None, *, is_awaited: bool) -> None:
         """Reserved, and not started: fine while the start is still to be done; else it will never come."""
@@ -109,6 +126,7 @@ class Collector:
         """The item is read again before a verdict or an answer is acted on: a person may have been quicker."""
         desk = self._desk
         desk.runs.reap(report.run_id)
+        self._last_words_at.pop(report.run_id, None)
         event, closing = self._event_of(record, report, task), Closing(run_ended=report.run_id)
         if not isinstance(event, WorkDelivered):
             self._watcher.inspect(task.key)
@@ -125,14 +143,14 @@ class Collector:
     def _event_of(self, record: RunRecord, report: RunReport, task: Task) -> Event:
         """What the run's end means. A valid outcome counts, however the agent ended; the exit code only tells how it failed."""
         run_id = report.run_id
-        if report.ended_because == "stopped":
+        if report.ended_because == "stopped" and report.detail != SAID_ALL:
             return RunCancelled(run_id, report.detail or "stopped")
         if report.ended_because == "could-not-start":
             return AgentFaulted(run_id, record.run.agent, Fault(FaultKind.SETTINGS, report.detail))
         outcome = self._desk.runs.load_outcome(run_id, record.run.role)
         if not isinstance(outcome, OutcomeMalformed):
             return outcome
-        if report.fault is not None:
+        if report.fault is not None and not _could_work(report.fault, outcome):
             return AgentFaulted(run_id, record.run.agent, report.fault)
         match report.ended_because:
             case "timed-out":
@@ -146,6 +164,11 @@ class Collector:
                 return RunDied(run_id, why)
             case _:
                 return RunDied(run_id, report.detail or report.ended_because or "its supervisor is gone")
+
+
+def _could_work(fault: Fault, outcome: OutcomeMalformed) -> bool:
+    """Whether the agent got as far as its outcome although the settings denied it something: that is repaired, not held."""
+    return fault.kind is FaultKind.SETTINGS and not outcome.is_absent
 
 
 def _result_of(event: Event) -> str:

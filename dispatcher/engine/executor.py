@@ -51,7 +51,16 @@ from dispatcher.engine.display import KEEPS_LABELS, people_to_hand_to, stage_ord
 from dispatcher.engine.jobs import Work
 from dispatcher.engine.ledger import READ_ONLY, Closing, apply
 from dispatcher.engine.looking import Watcher
-from dispatcher.ports import ClaimOrder, HarvestOrder, PullOrder, Repo, ReviewOrder, StoredEffect, Written
+from dispatcher.ports import (
+    ClaimOrder,
+    HarvestOrder,
+    Kept,
+    PullOrder,
+    Repo,
+    ReviewOrder,
+    StoredEffect,
+    Written,
+)
 
 MAX_TRIES = 3
 """Spec section 9: three failures of one kind, and a person must look."""
@@ -375,7 +384,8 @@ class Executor:
             checkout=self._desk.runs.folder(effect.run_id) / "checkout",
             base=task.base,
             branch=task.branch,
-            start=task.draft_head or task.head,
+            # What was never checked is to be judged now, even when nothing was added to it.
+            start=task.head if task.draft_is_unfinished else task.draft_head or task.head,
             expected=task.head,
             message=task.pull_title or task.title,
         )
@@ -399,11 +409,17 @@ class Executor:
             if not checkout.exists():
                 return ()
             try:
-                branch = desk.workspaces.keep(repo, effect.run_id, checkout, task.base)
+                kept = desk.workspaces.keep(repo, effect.run_id, checkout, task.base)
             except NeedsPerson as error:
                 told = f"what run {effect.run_id} did stays in its folder only: {error}"
                 desk.journal.note(task.key, told, desk.clock.now())
                 return ()
-            return (ResultKept(branch, effect.why),) if branch else ()
+            return (_kept(kept, effect),) if kept else ()
 
         return keep
+
+
+def _kept(kept: Kept, effect: KeepResult) -> ResultKept:
+    if effect.continues is None:
+        return ResultKept(kept.branch, effect.why)
+    return ResultKept(kept.branch, effect.why, kept.head, effect.continues)

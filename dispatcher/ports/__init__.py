@@ -19,7 +19,7 @@ from dispatcher.ports.forge import (
 from dispatcher.ports.journal import Cursors, Decided, DecisionRecord, Journal, Order, RunRecord, StoredEffect
 from dispatcher.ports.runs import AgentTrial, RunOrder, RunReport, Runs
 from dispatcher.ports.words import Words
-from dispatcher.ports.workspaces import CheckoutOrder, HarvestOrder, Workspaces
+from dispatcher.ports.workspaces import CheckoutOrder, HarvestOrder, Kept, Workspaces
 
 __all__ = [
     "AgentTrial",
@@ -34,6 +34,7 @@ __all__ = [
     "Intake",
     "ItemOrder",
     "Journal",
+    "Kept",
     "Look",
     "OpenedPull",
     "Order",

@@ -40,6 +40,14 @@ class HarvestOrder:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a superseded run left, on a branch of its own. `head` is its newest commit; "" where nobody can go on from it."""
+
+    branch: str
+    head: str
+
+
 class Workspaces(Protocol):
     """git at the border: mirrors, checkouts, harvests, checks, pushes. Calls are slow and run beside the loop."""
 
@@ -67,8 +75,8 @@ class Workspaces(Protocol):
         """Push a harvested commit with a lease. Raises ClaimLost when the remote branch is elsewhere."""
         ...
 
-    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> str:
-        """Push what a superseded run committed to `bot/kept/<run id>`; returns the branch, "" if there was nothing."""
+    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> Kept | None:
+        """Push what a superseded run committed to `bot/kept/<run id>`; None if there was nothing."""
         ...
 
     def rebase(self, repo: Repo, base: str, branch: str, head: str) -> Event:

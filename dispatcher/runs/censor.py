@@ -1,7 +1,7 @@
 """What an agent says is looked through before anything of it is stored or shown."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dispatcher.core.events import Event, OutcomeMalformed, OutcomeWithheld
 from dispatcher.core.outcomes import texts_of
@@ -24,7 +24,7 @@ class Censor:
     def judge(self, event: Event, run_id: str) -> Event:
         """The outcome itself, or OutcomeWithheld when a secret stands in it."""
         if isinstance(event, OutcomeMalformed):
-            return OutcomeMalformed(run_id, self.redact(event.error))
+            return replace(event, error=self.redact(event.error))
         findings = tuple(found for where, text in texts_of(event) for found in self.find(where, text))
         return OutcomeWithheld(run_id, findings) if findings else event
 

@@ -105,16 +105,19 @@ class ProcessRuns:
         folder = self._at(run_id)
         plan = load_plan(folder)
         if plan is None:
-            return OutcomeMalformed(run_id, "the run's folder is gone or was never written")
+            return OutcomeMalformed(run_id, "the run's folder is gone or was never written", is_absent=True)
         try:
             text = load_untrusted_text(folder.out, folder.outcome.name, plan.outcome_bytes)
         except UnreadableFile as error:
             return OutcomeMalformed(run_id, str(error))
-        if text is None:
-            text = last_json_block(_final_text(folder, plan))
-        if text is None:
-            return OutcomeMalformed(run_id, "the agent wrote no out/outcome.json and printed no JSON object")
-        return parse_outcome(role, run_id, plan.head, text)
+        if text is not None:
+            return parse_outcome(role, run_id, plan.head, text)
+        printed = last_json_block(_final_text(folder, plan))
+        if printed is None:
+            told = "the agent wrote no out/outcome.json and printed no JSON object"
+            return OutcomeMalformed(run_id, told, is_absent=True)
+        said = parse_outcome(role, run_id, plan.head, printed)
+        return replace(said, is_absent=True) if isinstance(said, OutcomeMalformed) else said
 
     def stop(self, run_id: str, why: str, *, at_once: bool = False) -> None:
         """Leave a request that the supervisor finds within a fifth of a second. Returns at once."""

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.defuse import defuse, defuse_line
-from dispatcher.core.effects import CommentKind
+from dispatcher.core.effects import CONTINUED, CommentKind
 from dispatcher.core.intake import TEXT_LIMIT, clean_text, cut_text
 from dispatcher.core.model import Finding, HoldKind, LiveRun, Stage, Task
 from dispatcher.core.money import render_usd
@@ -262,8 +262,8 @@ class Messages:
             case CommentKind.NOTHING_TO_DO:
                 return self.nothing_to_do(task, text)
             case CommentKind.KEPT:
-                branch, _, why = text.partition("\n")
-                return self.kept(branch, why)
+                branch, why, goes_on = (*text.split("\n", 2), "", "")[:3]
+                return self.kept(branch, why, is_continued=goes_on == CONTINUED)
             case _:
                 assert_never(kind)
 
@@ -322,12 +322,13 @@ class Messages:
         """One finding that stands on a line of the diff."""
         return defuse(finding.text, allowed=self.allowed_in(task.repo))
 
-    def kept(self, branch: str, why: str) -> str:
-        """Where a superseded run's commits are. `why` is the event's name, or a reason in words."""
+    def kept(self, branch: str, why: str, *, is_continued: bool = False) -> str:
+        """Where a superseded run's commits are, and whether the next worker goes on from them. `why`: the event's name, or words."""
         reason = KEPT_BECAUSE.get(why, "") or defuse_line(why, 300)
         return (
             f"While an agent was at work, {reason}. Its commits are not lost, and not forced onto anything: "
             f"they are on the branch {_code(branch)}."
+            + (" The next worker goes on from there." if is_continued else "")
         )
 
     def _fill(self, text: str, task: Task) -> str:

@@ -15,7 +15,7 @@ from dispatcher.core.events import (
     RebaseFailed,
 )
 from dispatcher.core.naming import kept_branch
-from dispatcher.ports import CheckoutOrder, HarvestOrder, Repo
+from dispatcher.ports import CheckoutOrder, HarvestOrder, Kept, Repo
 from dispatcher.workspace.changes import is_ancestor, merge_base
 from dispatcher.workspace.check import CheckRunner
 from dispatcher.workspace.checking import CommitCheck
@@ -153,10 +153,10 @@ class GitWorkspaces:
             raise NeedsPerson(f"refused to push to `{branch}`, the default branch of {repo.full_name}.")
         push(self._git, self._ready(repo), branch, head, expected)
 
-    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> str:
-        """Push what a superseded run committed to `bot/kept/<run id>`; returns the branch, "" if there was nothing.
+    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> Kept | None:
+        """Push what a superseded run committed to `bot/kept/<run id>`; None if there was nothing.
 
-        The gates hold here too: raises NeedsPerson when the commits may not leave the machine.
+        Somebody can go on from it where it stands on what the run began with. The gates hold here too: raises NeedsPerson when the commits may not leave the machine.
         """
         store = self._ready(repo)
         record = self._record(checkout)
@@ -169,9 +169,10 @@ class GitWorkspaces:
                 f"the result of run {run_id} cannot be kept on the forge: {refused}."
             ) from refused
         if not commit:
-            return ""
+            return None
         self.push(repo, kept_branch(run_id), commit, "")
-        return kept_branch(run_id)
+        stands = not start or is_ancestor(self._git, store.ensure(commit), start, commit)
+        return Kept(kept_branch(run_id), commit if stands else "")
 
     # ------------------------------------------------------------ when the base moved
 

@@ -42,6 +42,12 @@ CASES = [
         e.BudgetSpent("run-w", "usd_per_day", Hold(HoldKind.BUDGET, "the next day", NOW)),
         [e.BudgetSpent("run-w", "usd_per_run")],
     ),
+    (
+        g.is_continued,
+        task_in(Stage.NEEDS_REWORK),
+        e.ResultKept("bot/kept/run-w", "BudgetSpent", NEXT, HEAD),
+        [{"head": ALIEN}, e.ResultKept("bot/kept/run-w", "Closed"), e.Merged()],
+    ),
     (g.is_open, WAITING, e.Merged(), [{"is_open": False}]),
     (g.same_head, WAITING, e.CheckPassed(HEAD), [{"head": ALIEN}, e.CheckPassed(ALIEN), e.Merged()]),
     (g.new_head, WAITING, e.HeadMoved(ALIEN), [e.HeadMoved(HEAD)]),

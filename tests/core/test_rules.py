@@ -10,6 +10,7 @@ from dispatcher.core.causes import BlockCause, parse_why
 from dispatcher.core.effects import (
     CheckHead,
     Claim,
+    KeepResult,
     OpenPull,
     PostComment,
     PostReview,
@@ -30,11 +31,13 @@ from tests.core.situations import (
     MALLORY,
     NEXT,
     NOW,
+    OLD,
     PULL,
     WORKER,
     approved,
     follow,
     kinds,
+    sample_event,
     task_in,
 )
 
@@ -561,6 +564,43 @@ def test_where_a_superseded_runs_commits_are_is_said_on_the_item_that_the_task_b
     assert comment.item == task_in(Stage.DROPPED).key
     assert comment.text.startswith("bot/kept/run-w\n")
     assert follow(task_in(Stage.NEW), kept).effects == ()
+
+
+@pytest.mark.parametrize("ended", [e.BudgetSpent, e.AgentFaulted])
+def test_the_next_worker_goes_on_from_what_a_run_had_committed_that_was_ended_through_no_fault_of_its_own(
+    ended,
+):
+    task = task_in(Stage.REWORKING)
+    stopped = follow(task, sample_event(ended, task))
+    (keep,) = (effect for effect in stopped.effects if isinstance(effect, KeepResult))
+    assert keep.continues == task.head
+    kept = follow(stopped.task, e.ResultKept("bot/kept/run-w", keep.why, NEXT, task.head))
+    assert (kept.task.draft_head, kept.task.draft_is_unfinished) == (NEXT, True)
+    assert "go on from there" in kept.task.told[-1]
+    (comment,) = kept.effects
+    assert comment.text.splitlines() == ["bot/kept/run-w", keep.why, "continued"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "ended"), [(Stage.REVIEWING, e.BudgetSpent), (Stage.REWORKING, e.PersonTookOver)]
+)
+def test_nobody_goes_on_from_a_reviewers_commits_or_against_a_persons_word(stage, ended):
+    task = task_in(stage)
+    (keep,) = (one for one in follow(task, sample_event(ended, task)).effects if isinstance(one, KeepResult))
+    assert keep.continues is None
+
+
+def test_a_head_that_somebody_pushed_meanwhile_counts_more_than_what_was_kept():
+    task = replace(task_in(Stage.NEEDS_REWORK), head=ALIEN)
+    kept = follow(task, e.ResultKept("bot/kept/run-w", "BudgetSpent", NEXT, HEAD))
+    assert kept.task.draft_head == task.draft_head
+    assert "continued" not in kept.effects[0].text
+
+
+@pytest.mark.parametrize("judged", [e.CheckPassed, e.CheckFailed])
+def test_unfinished_work_is_finished_when_the_check_has_judged_it(judged):
+    task = replace(task_in(Stage.WORKING), draft_head=OLD, draft_is_unfinished=True)
+    assert follow(task, sample_event(judged, task)).task.draft_is_unfinished is False
 
 
 def test_a_second_mention_during_the_answer_to_the_first_is_answered_next():

@@ -14,7 +14,7 @@ from dispatcher.core.events import (
     RebaseFailed,
 )
 from dispatcher.core.naming import kept_branch
-from dispatcher.ports import CheckoutOrder, HarvestOrder, Repo
+from dispatcher.ports import CheckoutOrder, HarvestOrder, Kept, Repo
 from dispatcher.simulator import pulls
 from dispatcher.simulator.access import Caller
 from dispatcher.simulator.git_port import Signature, Writing
@@ -88,7 +88,7 @@ class SimGit:
             raise RetryLater("the checkout is not there")
         base_head = self._base_head(order.repo, order.base)
         commit, key = checkout.commit, order.repo.id
-        if commit in {order.start, base_head, order.expected} or commit == checkout.start:
+        if commit in {order.start, order.expected} or self._is_ancestor(key, commit, base_head):
             return NothingNew(order.run_id)
         if order.expected and order.start and not self._is_ancestor(key, order.expected, order.start):
             raise ClaimLost(f"`{order.branch}` moved while the run worked")
@@ -122,16 +122,16 @@ class SimGit:
         self.world.git.set_ref(repo.id, ref, head)
         pulls.synchronise(self.world, self.world.repos[repo.id], self.caller.account)
 
-    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> str:
-        def keep() -> str:
+    def keep(self, repo: Repo, run_id: str, checkout: Path, base: str) -> Kept | None:
+        def keep() -> Kept | None:
             kept = self.checkouts.get(checkout)
             if kept is None or kept.commit == kept.start:
-                return ""
+                return None
             changed = self._changed(repo.id, self._base_head(repo, base), kept.commit)
             if any(path.startswith(".github/workflows/") for path in changed):
                 raise NeedsPerson("the result cannot be kept: a protected path")
             self._push(repo, kept_branch(run_id), kept.commit, "")
-            return kept_branch(run_id)
+            return Kept(kept_branch(run_id), kept.commit)
 
         return self.weather.use_git(keep)
 

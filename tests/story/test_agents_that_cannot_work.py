@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.model import HoldKind, Stage
 from dispatcher.core.rules import AgentConfig
-from tests.story.office import APPROVE, Office, writes
+from tests.story.office import APPROVE, DONE, Office, adds, writes
 
 
 def tells(**event: object) -> dict[str, object]:
@@ -171,3 +171,38 @@ def test_a_quota_that_names_its_reset_time_is_waited_for_until_then(office):
     number = office.asks()
     office.settle()
     assert office.task(number).hold.until == reset_at
+
+
+def denied(tool: str) -> dict[str, object]:
+    """It ends as if nothing were wrong, and names the tool that it was not allowed to use."""
+    return tells(type="result", subtype="success", result="ok", permission_denials=[{"tool_name": tool}])
+
+
+def test_a_denied_tool_beside_an_outcome_that_does_not_fit_is_repaired_not_held(office):
+    broken = {"outcome_text": '{"outcome": "done"'}
+    work = [*writes()[:-1], broken, denied("WebFetch")]
+    office.hires("claude", {"if": {"repair_error_has": "JSON"}, "then": [DONE], "else": work})
+    office.configure(agent_of={"worker": "claude"})
+    number = office.asks()
+    office.settle()
+    assert office.decided(number).count("OutcomeMalformed") == 1, office.why_not_settled()
+    assert office.stage(number) is Stage.MERGE_READY
+    assert hold_of(office, "claude") is None
+
+
+def test_a_denied_tool_without_any_outcome_holds_the_agent(office):
+    office.hires("claude", denied("Bash"))
+    office.configure(agent_of={"worker": "claude"})
+    number = office.asks()
+    office.settle()
+    assert hold_of(office, "claude").kind is FaultKind.SETTINGS
+    assert office.task(number).attempts == 0
+
+
+def test_the_agent_that_takes_over_goes_on_from_the_commits_of_the_one_that_could_not(office):
+    office.hires("claude", *writes()[:-1], *refused(429, "You have hit your usage limit"))
+    office.hires("second", {"if": {"file:shop.py_has": "sum"}, "then": adds()})
+    office.configure(agent_of={"worker": ("claude", "second")})
+    number = office.asks()
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.core.model import HoldKind, Stage
 from dispatcher.core.rules import Caps, Limits, Price
-from tests.story.office import APPROVE, DONE, SHOP, writes
+from tests.story.office import APPROVE, DONE, SHOP, adds, writes
 from tests.story.test_agents_that_cannot_work import tells
 
 PRICE = Price(input_usd=10.0, cached_usd=1.0, output_usd=50.0)
@@ -148,3 +148,68 @@ def test_what_a_person_interrupts_was_paid_for_all_the_same(office):
     office.settle()
     assert office.stage(number) is Stage.DROPPED
     assert office.task(number).cost_usd == pytest.approx(0.6)
+
+
+BEGINS: list[dict[str, object]] = [
+    {"write": "shop.py", "text": "def total(prices):\n    return sum(prices)\n"},
+    {"commit": "Change shop.py"},
+]
+"""A worker that has committed, and has not said that it is done."""
+
+
+def test_the_next_worker_goes_on_from_the_commits_of_the_one_that_the_budget_ended(office):
+    office.hires("claude", *BEGINS, uses(60_000), {"hang": True}, price=PRICE)
+    office.configure(agent_of={"worker": "claude"}, limits=limits(usd_per_run=0.5))
+    number = office.asks()
+    office.settle()
+    assert office.stage(number) is Stage.BLOCKED
+    kept = next(text for text in office.said(number) if "bot/kept/" in text)
+    assert "The next worker goes on from there." in kept
+
+    # Nothing is missing in what was committed: a word is enough, and the check judges all of it.
+    office.hires(
+        "claude", {"if": {"file:shop.py_has": "sum", "told_has": "go on from there"}, "then": [DONE]}
+    )
+    office.restart()
+    office.comments(number, "@shop-bot retry")
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY
+    assert office.decided(number).count("CheckPassed") == 1
+
+
+def test_after_midnight_a_worker_goes_on_where_the_day_ended_the_last_one(office):
+    office.hires("claude", *BEGINS, uses(60_000), {"hang": True}, price=PRICE)
+    office.configure(agent_of={"worker": "claude"}, caps=Caps(batch_pause_s=0, usd_per_day=0.5))
+    number = office.asks()
+    office.settle()
+    assert office.stage(number) is Stage.QUEUED
+
+    office.hires("claude", {"if": {"file:shop.py_has": "sum"}, "then": adds()})
+    office.restart()
+    office.later(hours=20)
+    office.settle()
+    assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_a_run_that_has_said_its_last_word_is_finished_when_the_budget_is_seen_to_be_used_up(office):
+    office.hires("claude", *BEGINS, DONE, uses(60_000), {"hang": True}, price=PRICE)
+    office.configure(agent_of={"worker": "claude"}, limits=limits(usd_per_run=0.5))
+    number = office.asks()
+    office.settle(until=lambda: office.task(number).cost_usd)
+    office.tick()
+    assert office.stage(number) is Stage.WORKING, "it may end by itself"
+
+    office.later(minutes=2)
+    office.settle(until=lambda: office.task(number).pull)
+    assert "BudgetSpent" not in office.decided(number)
+    assert not any("bot/kept" in branch for branch in office.branches())
+
+
+def test_a_reviewers_work_on_a_spent_budget_is_nobodys_to_continue(office):
+    office.hires("claude", *writes())
+    office.hires("second", *adds()[:-1], uses(60_000), {"hang": True}, price=PRICE)
+    office.configure(agent_of={"worker": "claude", "reviewer": "second"}, limits=limits(usd_per_run=0.5))
+    number = office.asks()
+    office.settle()
+    assert office.stage(number) is Stage.BLOCKED
+    assert office.task(number).draft_head == ""

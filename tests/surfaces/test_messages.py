@@ -251,6 +251,10 @@ def test_a_superseded_result_says_where_it_is():
         "they are on the branch `bot/7-kept`."
     )
     assert "While an agent was at work, the base went away." in WORDS.kept("b", "the base went away")
+    assert "goes on" not in WORDS.comment(TASK, CommentKind.KEPT, "bot/kept/r1\nBudgetSpent")
+    assert WORDS.comment(TASK, CommentKind.KEPT, "bot/kept/r1\nBudgetSpent\ncontinued").endswith(
+        "they are on the branch `bot/kept/r1`. The next worker goes on from there."
+    )
 
 
 # --- all of them ---

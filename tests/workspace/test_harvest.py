@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.core.errors import ClaimLost, Gone, NeedsPerson
 from dispatcher.core.events import CheckPassed, NothingNew
-from dispatcher.ports import CheckoutOrder
+from dispatcher.ports import CheckoutOrder, Kept
 from tests.workspace.shop import BRANCH, TOKEN, commit, git, write
 
 
@@ -168,11 +168,20 @@ def test_the_forge_says_no_to_a_push(shop):
 
 def test_a_superseded_run_is_kept_on_a_branch_of_its_own(shop):
     checkout = shop.checkout()
-    assert shop.workspaces.keep(shop.repo, "R-1", checkout, "main") == ""
+    assert shop.workspaces.keep(shop.repo, "R-1", checkout, "main") is None
     head = shop.agent_commits(checkout, {"x": "y"})
     for _ in range(2):
-        assert shop.workspaces.keep(shop.repo, "R-1", checkout, "main") == "bot/kept/r-1"
+        assert shop.workspaces.keep(shop.repo, "R-1", checkout, "main") == Kept("bot/kept/r-1", head)
     assert shop.on_forge("bot/kept/r-1") == head
+
+
+def test_nobody_goes_on_from_commits_that_do_not_stand_on_what_the_run_began_with(shop):
+    began = shop.delivered({"x": "1"}).head
+    base = shop.start
+    checkout = shop.checkout(head=began)
+    git(checkout, "reset", "--hard", "--quiet", base)
+    shop.agent_commits(checkout, {"x": "2"})
+    assert shop.workspaces.keep(shop.repo, "r-2", checkout, "main") == Kept("bot/kept/r-2", "")
 
 
 def test_a_superseded_run_with_a_protected_path_is_not_published(shop):
