@@ -331,6 +331,7 @@ def _runs(settings: Settings, host: Mapping[str, str], token: Secret, redactor: 
         censor=Censor(
             find=lambda where, text: tuple(map(describe, scan_text(where, text, redactor.values))),
             redact=redactor.redact,
+            values=lambda: redactor.values,
         ),
     )
 

@@ -105,7 +105,7 @@ class Watcher:
         self._next_connect_at = now + timedelta(seconds=desk.settings.repos_refresh_s)
 
     def _look_at_base(self, repo: Repo) -> None:
-        """Once per start: say plainly where the bot could do without a person."""
+        """Once per start: say plainly where the bot could do without a person; what was said before is not said again."""
         desk = self._desk
         if repo.id in self._bases_seen or repo.rules.require_protected_base:
             return
@@ -117,9 +117,13 @@ class Watcher:
             log.warning("base of %s cannot be judged: %s", repo.full_name, error)
             return
         self._bases_seen.add(repo.id)
+        told, cursor = describe_guard(guard), f"base-guard:{repo.id}"
+        if told == desk.journal.load_cursor(cursor):
+            return
         if not guard.holds:
             cure = cure_guard(guard, repo.clone_url.removesuffix(".git"))
-            desk.journal.note(None, f"{repo.full_name}: {describe_guard(guard)}. {cure}", desk.clock.now())
+            desk.journal.note(None, f"{repo.full_name}: {told}. {cure}", desk.clock.now())
+        desk.journal.save_cursor(cursor, told)
 
     def reconnect(self) -> None:
         """Look the repositories up again at the next tick (the configuration changed)."""

@@ -16,10 +16,11 @@ def _find_nothing(_where: str, _text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Censor:
-    """`find` names the secrets in a text, one line each, without their values; `redact` takes them out."""
+    """`find` names the secrets in a text, one line each, without their values; `redact` takes them out; `values` are those we hold."""
 
     find: Callable[[str, str], tuple[str, ...]] = _find_nothing
     redact: Callable[[str], str] = know_secrets(()).redact
+    values: Callable[[], tuple[str, ...]] = tuple
 
     def judge(self, event: Event, run_id: str) -> Event:
         """The outcome itself, or OutcomeWithheld when a secret stands in it."""

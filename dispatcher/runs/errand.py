@@ -4,7 +4,7 @@
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 def load_order(path: str) -> "Order":
@@ -46,6 +46,17 @@ class Order:
         self.hints = _object(fields, "hints")
         self.out_path = _text(fields, "out")
         self.door_descriptors = [int(one) for one in _texts(fields, "door_descriptors")]
+
+
+def split_words(words: bytes) -> tuple[list[bytes], bytes]:
+    """What comes through the pipe of a supervisor's start: the secrets that it must not write down, and the doorkeeper's words."""
+    first, _, rest = words.partition(b"\n")
+    return [str(one).encode() for one in json.loads(first or b"[]")], rest
+
+
+def render_words(secrets: Iterable[str], doors: bytes) -> bytes:
+    """The same, from the other end: never for a file or an argument."""
+    return json.dumps(list(secrets)).encode() + b"\n" + doors
 
 
 def write_atomically(path: str, fields: Mapping[str, object], *, durable: bool) -> None:

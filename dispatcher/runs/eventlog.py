@@ -3,7 +3,7 @@
 import codecs
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from dispatcher.runs.agents.kind import AgentKind
@@ -24,9 +24,10 @@ class EventLog:
     A fault in understanding a program never harms its run: such a line counts as printed.
     """
 
-    def __init__(self, order: Order, kind: AgentKind) -> None:
+    def __init__(self, order: Order, kind: AgentKind, mask: Callable[[bytes], bytes]) -> None:
         self._telling = kind.tell(order.hints)
         self._told_path = order.told_path
+        self._mask = mask
         self._log = CappedLog(order.events_path, order.log_bytes)
         self._sides = SideReader(order.home, kind.side_files)
         self._story = Story(kind.name, tells_answers=self._telling.tells_answers)
@@ -61,10 +62,13 @@ class EventLog:
         """Read what was added to the files beside the output; whether that shows progress."""
         read = self._telling.read_side_file
         return self._note(
-            told
-            for name, text in self._sides.read_new()
-            for told in _understood(text, partial(read, name, text))
+            told for name, text in self._read_aside() for told in _understood(text, partial(read, name, text))
         )
+
+    def _read_aside(self) -> Iterator[tuple[str, str]]:
+        """Files beside the output go through no screen: what they hold of our secrets is taken out here."""
+        for name, text in self._sides.read_new():
+            yield name, self._mask(text.encode(errors="replace")).decode(errors="replace")
 
     def save(self, now_s: float) -> None:
         """Keep what was told up to now: once per second at most."""

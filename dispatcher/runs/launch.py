@@ -1,6 +1,5 @@
 """Writes the supervisor's order and starts it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,12 +10,14 @@ from pathlib import Path
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.model import Role
 from dispatcher.core.rules import AgentConfig, SandboxRules
+from dispatcher.core.secrecy import know_secrets, secret_variables
 from dispatcher.ports import RunOrder
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.doors.choosing import choose_doorway, settle_access
 from dispatcher.runs.doors.doorway import ForgeReads, OpenDoors, Outfit, dress
 from dispatcher.runs.environment import AgentEnvironment, GitIdentity, build_environment
+from dispatcher.runs.errand import render_words
 from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
 from dispatcher.runs.plan import Plan
 from dispatcher.runs.sandbox.boxing import Boxing
@@ -33,6 +34,7 @@ from dispatcher.runs.sandbox.dressing import (
     with_caches,
 )
 from dispatcher.runs.sandbox.logins import copy_logins
+from dispatcher.runs.sandbox.person import home_of_person
 from dispatcher.runs.sandbox.view import Bounds, Relay
 from dispatcher.runs.supervisor import LOCK_IS_TAKEN
 
@@ -100,18 +102,27 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One run that is ready to start. `forge` is what it may read there."""
+    """One run that is ready to start. `forge` is what it may read there, `secrets` are values that nothing of it may be kept of."""
 
     folder: RunFolder
     plan: Plan
     config: AgentConfig
     order: RunOrder
     forge: ForgeReads | None = None
+    secrets: tuple[str, ...] = ()
 
     @property
     def sandbox(self) -> SandboxRules:
         """The rules for this run's role."""
         return self.order.rules.sandbox.for_role(self.order.role.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a supervisor gets beside its order: secrets to keep out of the logs and the doorkeeper's words, and the doors' sockets."""
+
+    words: bytes
+    descriptors: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +161,8 @@ def launch(ready: Launch, settings: RunSettings, host: Mapping[str, str]) -> Non
             order = _render_order(ready, settings, kind, invocation, environment)
             if box:
                 order |= _dress(ready, settings, box, Clad(invocation, outfit, doors), host)
-            done = _start(folder, settings, order, outfit, doors)
+            handed = _hand_over(ready, environment, doors)
+            done = _start(folder, settings, order, outfit.variables, handed)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RetryLater(f"the supervisor of run {folder.path.name} could not be started: {error}") from error
     if done.returncode not in {0, LOCK_IS_TAKEN}:
@@ -162,25 +174,31 @@ def _start(
     folder: RunFolder,
     settings: RunSettings,
     order: dict[str, object],
-    outfit: Outfit,
-    doors: OpenDoors | None,
+    variables: Mapping[str, str],
+    handed: Handed,
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Write the order and run the supervisor's front half. What the doorkeeper must know travels through a pipe."""
-    descriptors = [listener.fileno() for listener in doors.listeners.values()] if doors else []
-    write_json(folder.order, order | {"door_descriptors": descriptors})
-    with folder.supervisor_log.open("ab") as words:
+    """Write the order and run the supervisor's front half. What holds secrets travels through a pipe."""
+    write_json(folder.order, order | {"door_descriptors": handed.descriptors})
+    with folder.supervisor_log.open("ab") as log:
         return subprocess.run(
             [settings.python, "-I", "-S", "-E", str(_FRONT_DOOR), str(folder.order)],
-            env=outfit.variables,
-            input=doors.render_order(folder.net_log) if doors else b"",
+            env=variables,
+            input=handed.words,
             stdout=subprocess.DEVNULL,
-            stderr=words,
+            stderr=log,
             cwd="/",
-            pass_fds=descriptors,
+            pass_fds=handed.descriptors,
             start_new_session=True,
             timeout=_START_S,
             check=False,
         )
+
+
+def _hand_over(ready: Launch, environment: AgentEnvironment, doors: OpenDoors | None) -> Handed:
+    own = {name: environment.variables[name] for name in environment.secret_names}
+    known = know_secrets((*ready.secrets, *secret_variables(own)))
+    words = render_words(known.spellings, doors.render_order(ready.folder.net_log) if doors else b"")
+    return Handed(words, [one.fileno() for one in doors.listeners.values()] if doors else [])
 
 
 def choose_border(rules: SandboxRules, settings: RunSettings) -> Box | None:
@@ -253,7 +271,7 @@ def _dress(
     relays = tuple(Relay(port, path) for port, path in clad.doors.relays) if clad.doors else ()
     wearer = _wearer(ready, clad)
     private = (settings.root, *settings.private)
-    home = Path(host.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails for a user without an entry
+    home = home_of_person(host)
     caches = make_caches(ready.sandbox.caches, settings.caches, ready.order.rules.full_name, host)
     boxing = Boxing(box, folder.path.name, tuple(clad.outfit.variables), caches.owner)
     shared = ready.order.shared

@@ -87,7 +87,8 @@ class ProcessRuns:
         if plan is None or not folder.checkout.is_dir():
             raise RetryLater(f"run {order.run.id} cannot start: {folder.checkout} is not there yet")
         config = self._config(order.run.agent)
-        launch(Launch(folder, plan, config, order, self._forge_reads(order)), self.settings, self.host)
+        ready = Launch(folder, plan, config, order, self._forge_reads(order), self.censor.values())
+        launch(ready, self.settings, self.host)
 
     def report(self, run_id: str) -> RunReport:
         """What became of the run."""

@@ -16,10 +16,11 @@ import time
 
 from dispatcher.runs import proctree, spawn
 from dispatcher.runs.doorkeeper import Doorkeeper
-from dispatcher.runs.errand import Order, load_order, write_atomically
+from dispatcher.runs.errand import Order, load_order, split_words, write_atomically
 from dispatcher.runs.filechanges import newest_change
 from dispatcher.runs.runlock import take_lock
 from dispatcher.runs.runlog import CappedLog
+from dispatcher.runs.screening import Screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,20 +52,23 @@ def main(order_path: str) -> int:
     if os.path.exists(order.started_path) or os.path.exists(order.exit_path):
         return 0
     launcher = proctree.load_process(os.getpid())
-    words = spawn.read_to_end(0) if order.door_descriptors else b""
+    secrets, words = split_words(spawn.read_to_end(0))
     if os.fork():
         return 0  # the child goes on with the lock: it belongs to the open file, not to a process
-    Supervisor(order, launcher, Doorkeeper(order, words)).run()
+    Supervisor(order, launcher, Doorkeeper(order, words), Screen(secrets)).run()
     os._exit(0)
 
 
 class Supervisor:
     """The single-threaded loop around one agent."""
 
-    def __init__(self, order: Order, launcher: proctree.Process | None, doorkeeper: Doorkeeper) -> None:
+    def __init__(
+        self, order: Order, launcher: proctree.Process | None, doorkeeper: Doorkeeper, screen: Screen
+    ) -> None:
         self.order = order
         self.launcher = launcher
         self.doorkeeper = doorkeeper
+        self.screen = screen
         self.log = CappedLog(order.log_path, order.log_bytes)
         self.output_read, self.output_write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.output_read, False)
@@ -95,6 +99,7 @@ class Supervisor:
             self._end_everything,
             self._close_work,
             self._drain,
+            self._let_go_of_the_rest,
             self.log.close,
             self._close_events,
         ):
@@ -309,8 +314,7 @@ class Supervisor:
             chunk = _read_available(self.output_read)
             if not chunk:
                 break
-            self.log.write(chunk)
-            is_progress = self.events.feed(chunk) if self.events else True
+            is_progress = self._keep(self.screen.feed(chunk)) or is_progress
         now_s = time.monotonic()
         if self.events and now_s - self.looked_aside_s >= _ASIDE_S:
             self.looked_aside_s = now_s
@@ -321,6 +325,16 @@ class Supervisor:
         if is_progress or seen != self.out_seen:
             self.out_seen = seen
             self._note_progress(now_s)
+
+    def _keep(self, shown: bytes) -> bool:
+        """Write output down that holds no secret of ours any more; whether it shows progress."""
+        self.log.write(shown)
+        return self.events.feed(shown) if self.events else True
+
+    def _let_go_of_the_rest(self) -> None:
+        """What was held back because it could have become a secret."""
+        if rest := self.screen.flush():
+            self._keep(rest)
 
     def _note_progress(self, now_s: float) -> None:
         self.heard_s, self.heard_at = now_s, time.time()
@@ -343,7 +357,8 @@ class Supervisor:
     def _open_events(self) -> None:
         # The agent already works: what this needs is loaded beside it. Without it the run goes on, and any output counts.
         eventlog = importlib.import_module("dispatcher.runs.eventlog")
-        self.events = eventlog.EventLog(self.order, importlib.import_module(self.order.kind_module).KIND)
+        kind = importlib.import_module(self.order.kind_module).KIND
+        self.events = eventlog.EventLog(self.order, kind, self.screen.mask)
 
     def _close_events(self) -> None:
         if self.events:

@@ -272,13 +272,13 @@ def logs(
     settings = load_to_look(config)
     with looking_into_journal(parts_of(ctx), settings) as journal:
         folder = find_run(settings.runs_dir, run_id, journal)
-    reader = open_log(folder, raw=raw, net=net)
+    reader, redact = open_log(folder, raw=raw, net=net), parts_of(ctx).make_redactor(settings)
     with suppress(KeyboardInterrupt):
         for line in read_log(reader, follow=follow, wait=time.sleep):
             has_events = reader.name == "events.jsonl"
             told = parse_event_line(line) if has_events else {"line": line}
             shown = render_event(line) if has_events else line
-            sys.stdout.write((json.dumps({"run": folder.name, **told}) if as_json else shown) + "\n")
+            sys.stdout.write(redact(json.dumps({"run": folder.name, **told}) if as_json else shown) + "\n")
             sys.stdout.flush()
 
 

@@ -119,7 +119,14 @@ def connect(key):
         with socket.create_connection(("127.0.0.1", where), 3):
             return f"port {where}"
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(where.replace("@", "\0", 1) if where.startswith("@") else where)
+        if where.startswith("@"):
+            client.connect(where.replace("@", "\0", 1))
+        else:
+            folder = os.open(Path(where).parent, os.O_PATH)  # a path of any length
+            try:
+                client.connect(f"/proc/self/fd/{folder}/{Path(where).name}")
+            finally:
+                os.close(folder)
         return where
 
 

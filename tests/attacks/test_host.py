@@ -1,6 +1,7 @@
 """From inside of a sandbox: an agent looks for keys, other runs, the journal, the token, the kernel's settings, and for anybody who listens."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def raid(root: Path, rules: dict[str, Any], tricks: list[str]) -> Iterator[Raid]
         targets["an abstract socket"] = f"@attack-{root.name}"
         stack.enter_context(listening(socket.AF_UNIX, f"\0attack-{root.name}"))
         targets["a named socket"] = f"{root}/s"
-        stack.enter_context(listening(socket.AF_UNIX, f"{root}/s"))
+        stack.enter_context(listening_at(root / "s"))
         targets["an agent for keys"] = "/run/dbus/system_bus_socket"
         victim = stack.enter_context(subprocess.Popen(SLEEPER))
         stack.callback(victim.kill)
@@ -137,6 +138,15 @@ def listening(family: int, address: Any) -> socket.socket:
     server.bind(address)
     server.listen()
     return server
+
+
+def listening_at(path: Path) -> socket.socket:
+    """A named socket at a path of any length: the kernel takes 107 bytes, and a way through a descriptor is shorter."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        return listening(socket.AF_UNIX, f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
 
 
 def furnish(root: Path) -> dict[str, str]:

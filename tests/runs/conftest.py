@@ -17,6 +17,7 @@ from dispatcher.core.model import LiveRun, Role
 from dispatcher.core.rules import AgentConfig, Limits, PromptDelivery, RepoRules, SandboxKind, SandboxRules
 from dispatcher.ports import RunOrder, RunReport
 from dispatcher.runs import proctree
+from dispatcher.runs.censor import Censor
 from dispatcher.runs.environment import GitIdentity
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.launch import RunSettings
@@ -58,6 +59,7 @@ class Desk:
     ordered: list[str] = field(default_factory=list)
     forge: tuple[str, Callable[[], str]] | None = None
     forge_proxy: bool = False
+    censor: Censor = field(default_factory=Censor)
 
     @property
     def runs(self) -> ProcessRuns:
@@ -69,6 +71,7 @@ class Desk:
             PromptBook(find_shipped_prompts()),
             host=self.host,
             forge=self.forge,
+            censor=self.censor,
         )
 
     def shell(self, script: str, prompt: PromptDelivery = PromptDelivery.STDIN) -> None:

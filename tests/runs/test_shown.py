@@ -1,6 +1,8 @@
 """What a sandbox shows, what it hides, and what is brought into it: without starting one."""
 
 import json
+import os
+import pwd
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +21,7 @@ from dispatcher.runs.sandbox.bwrap import (
 from dispatcher.runs.sandbox.caches import folder_name, make_caches
 from dispatcher.runs.sandbox.dressing import readable_for
 from dispatcher.runs.sandbox.logins import Login, copy_logins
+from dispatcher.runs.sandbox.person import NOBODYS_HOME, home_of_person
 from dispatcher.runs.sandbox.programs import load_program_paths
 from dispatcher.runs.sandbox.view import View
 
@@ -118,6 +121,15 @@ def person(tmp_path):
     (home / ".codex" / "auth.json").write_text("login")
     (home / ".codex" / "history.jsonl").write_text("private")
     return home
+
+
+def test_a_persons_home_is_what_the_user_database_says_where_no_variable_does(monkeypatch):
+    of_this_user = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    assert home_of_person({}) == home_of_person({"HOME": ""}) == of_this_user
+    assert home_of_person({"HOME": "/somewhere"}) == Path("/somewhere")
+    monkeypatch.setattr(os, "geteuid", lambda: 1_987_654_321)
+    assert home_of_person({}) == NOBODYS_HOME
+    assert copy_logins([CODEX], Path("/nowhere"), {}, {}) == {}
 
 
 CODEX = Login(".codex", "auth.json", "CODEX_HOME")

@@ -57,15 +57,7 @@ def live_a_life(root: Path) -> Findings:
     with git_that_tells(root / "bin") as argv_log, opened(root / "office", agent_secret=MODEL_KEY) as office:
         _lead(office)
         _look_at(office)
-        findings = search(_everything(office, argv_log), [office.token, MODEL_KEY])
-        # An agent has its model's key, and may print it; the forge's token it never has.
-        printed = ((name, content) for name, content in _files(office) if name.endswith("/agent.log"))
-        theirs = search(printed, [office.token])
-        return Findings(
-            findings.looked_at + theirs.looked_at,
-            findings.bytes_seen + theirs.bytes_seen,
-            findings.leaks | theirs.leaks,
-        )
+        return search(_everything(office, argv_log), [office.token, MODEL_KEY])
 
 
 def search(places: Iterable[tuple[str, bytes]], secrets: list[str]) -> Findings:
@@ -82,7 +74,7 @@ def search(places: Iterable[tuple[str, bytes]], secrets: list[str]) -> Findings:
 
 def _lead(office: Office) -> None:
     wait = office.root / "go-on"
-    begins = [{"print_environment": True}, {"wait_for": str(wait)}]
+    begins = [{"print_environment": True}, {"print": f"I found {office.token}"}, {"wait_for": str(wait)}]
     breaks = [{"write": "shop.py", "text": "def total(prices:\n"}, {"commit": "Break it"}, DONE]
     mends = {"if": {"file:shop.py_has": "(prices:"}, "then": writes(), "else": breaks}
     office.worker([*begins, mends], adds())
@@ -138,7 +130,7 @@ def _command_lines() -> Iterator[bytes]:
 def _everything(office: Office, argv_log: Path) -> Iterator[tuple[str, bytes]]:
     """Files as they are, archives unpacked, git objects inflated, command lines, and what people can read on the forge.
 
-    Left out: what an agent itself wrote because the test told it to leak (its script, its outcome, its checkout, its log).
+    Left out: what an agent itself wrote because the test told it to leak (its script, its outcome, its checkout).
     """
     for number, line in enumerate(office.seen_processes):
         yield f"process {number}", line
@@ -174,7 +166,7 @@ def _is_agents_own(name: str) -> bool:
     parts = name.split("/")
     if parts[0].startswith("script"):
         return True
-    return "runs" in parts and bool({"checkout", "out", "agent.log", "events.jsonl"} & set(parts))
+    return "runs" in parts and bool({"checkout", "out"} & set(parts))
 
 
 def _unpacked(path: Path) -> Iterator[tuple[str, bytes]]:

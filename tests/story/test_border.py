@@ -124,6 +124,23 @@ def test_an_open_base_is_told_at_the_start_and_work_goes_on(office):
     assert "merge by itself" in office.asked("doctor")
 
 
+def test_what_is_told_of_a_base_is_told_again_only_when_it_changed(office):
+    def told():
+        return [note for note in office.notes() if "could push" in note]
+
+    office.tick()
+    office.restart()
+    office.tick()
+    assert len(told()) == 1
+    office.box.scene.protect(SHOP, approvals=1)
+    office.restart()
+    office.tick()
+    office.box.world.repo(SHOP).protections.clear()
+    office.restart()
+    office.tick()
+    assert len(told()) == 2
+
+
 def test_where_a_guarded_base_is_required_nothing_starts_until_there_is_one(tmp_path):
     with opened(tmp_path, rules={"require_protected_base": True}) as office:
         number = office.opens()

@@ -21,6 +21,7 @@ from dispatcher.core.events import Dispatched
 from dispatcher.core.guarding import BaseGuard
 from dispatcher.core.model import Hold, HoldKind, ItemKey, LiveRun, Permission, Person, Role, Stage, Task
 from dispatcher.core.rules import SandboxKind
+from dispatcher.core.secrecy import know_secrets
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import AgentTrial, Decided, Intake, Repo, RepoTrouble
 from dispatcher.surfaces.cli import app
@@ -107,6 +108,9 @@ class Parts:
 
     def find_credential(self, settings):
         return Token("environment variable GITHUB_TOKEN")
+
+    def make_redactor(self, settings):
+        return know_secrets(()).redact
 
     def build_engine(self, settings, *, log_to_stderr=True):
         if self.engine_error:
@@ -345,6 +349,19 @@ def test_logs_are_printed_without_what_moves_a_terminal(desk):
     assert result.stdout.splitlines() == ["one", "two \ufffd", "three"]
     lines = [json.loads(line) for line in desk.run("logs", "run-abc", "--json").stdout.splitlines()]
     assert lines[0] == {"run": "run-abc", "line": "one"}
+
+
+def test_logs_are_printed_without_secrets(desk):
+    folder = desk.state_dir / "runs" / "run-abc"
+    folder.mkdir(parents=True)
+    token = "ghp_" + "a1B2c3D4e5" * 3 + "a1B2c3"
+    event = {"at": 1.0, "type": "said", "text": f"it is {token}"}
+    (folder / "agent.log").write_text(f"token {token} here\n")
+    (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
+    (folder / "exit.json").write_text("{}")
+    assert desk.run("logs", "run-abc", "--raw").stdout == "token [secret] here\n"
+    for told in (desk.run("logs", "run-abc").stdout, desk.run("logs", "run-abc", "--json").stdout):
+        assert "it is [secret]" in told
 
 
 def test_what_a_run_asked_of_the_network_is_a_log_of_its_own(desk):

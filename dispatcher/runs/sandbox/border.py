@@ -14,6 +14,7 @@ from dispatcher.runs.sandbox.caches import make_caches
 from dispatcher.runs.sandbox.choice import Box, choose_box
 from dispatcher.runs.sandbox.container import Engine
 from dispatcher.runs.sandbox.dressing import readable_for, with_caches
+from dispatcher.runs.sandbox.person import home_of_person
 from dispatcher.runs.sandbox.view import Bounds, View, private_paths
 
 _CHECK_VARIABLES: Final = ("GIT_CONFIG_NOSYSTEM", "GIT_TERMINAL_PROMPT", "HOME", "LANG", "TMPDIR")
@@ -71,7 +72,7 @@ class Border:
     def _view(self, argv: tuple[str, ...], reach: Shown, rules: RepoRules, box: Box) -> View:
         if isinstance(box, Engine):
             return self._view_in_container(reach, rules)
-        home = Path(self.environment.get("HOME") or "/root")
+        home = home_of_person(self.environment)
         search = self.environment.get("PATH", "")
         found = readable_for(argv, search, rules.sandbox.readable, (*self.private, home))
         return View(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from dispatcher.core.rules import CacheSharing
+from dispatcher.runs.sandbox.person import home_of_person
 
 _TOOLS: Final = (
     ("pip", "PIP_CACHE_DIR", ".cache/pip"),
@@ -39,7 +40,7 @@ def make_caches(sharing: CacheSharing, root: Path, repo: str, host: Mapping[str,
         case CacheSharing.OFF:
             return Caches()
         case CacheSharing.READ_ONLY:
-            home = Path(host.get("HOME") or "/root")
+            home = home_of_person(host)
             found = {name: Path(host.get(name) or home / usual) for _, name, usual in _TOOLS}
             there = {name: path for name, path in found.items() if path.is_dir()}
             hidden = tuple(path / name for path in there.values() for name in _PRIVATE_IN_CARGO)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dispatcher.runs.sandbox.person import home_of_person
+
 _MOST_BYTES: Final = 1_000_000
 _KEYS: Final = ("_KEY", "_TOKEN")
 
@@ -32,7 +34,7 @@ def copy_logins(
     changed: dict[str, str] = {}
     for login in logins:
         place = home / login.folder
-        there = Path(host.get(login.variable) or Path(host.get("HOME") or "/root") / login.folder)
+        there = Path(host.get(login.variable) or home_of_person(host) / login.folder)
         if login.variable in given:
             changed[login.variable] = str(place)
         text = _load(there / login.file)
