@@ -1,11 +1,11 @@
 """`ports.Journal` on one database file: transactions and the way from rows to values. The SQL is in `queries`."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -17,9 +17,17 @@ from dispatcher.core.usage import Usage
 from dispatcher.journal import codec, queries, rows
 from dispatcher.journal.migrations import NEWEST, load_version, migrate, refuse_newer, refuse_older
 from dispatcher.journal.schema import EPOCH
-from dispatcher.journal.sqlite_only import copy_database, integrity_problems, named_errors, open_engine
+from dispatcher.journal.sqlite_only import (
+    Watch,
+    copy_database,
+    integrity_problems,
+    named_errors,
+    open_engine,
+)
 from dispatcher.ports import Decided, DecisionRecord, Order, RunRecord, StoredEffect
 
+_Answer = TypeVar("_Answer")
+_MOST_KNOWN: Final = 100
 _AT_ONCE: Final = 500  # bound values per query; SQLite takes 32,766, other databases less
 _NEVER_RAN: Final = (ClaimRefused, RunCancelled)
 
@@ -36,6 +44,8 @@ class SqlJournal:
         self.path: Final = path
         self._reader: Final = open_engine(path, read_only=read_only, busy_timeout_s=busy_timeout_s)
         self._writer: Final = self._reader.execution_options(writes=True)
+        self._watch: Final = Watch(path)
+        self._known: Final[dict[Hashable, tuple[int, object]]] = {}
         try:
             self._settle_version(read_only=read_only)
         except BaseException:
@@ -52,6 +62,7 @@ class SqlJournal:
 
     def close(self) -> None:
         """Let go of the file. Closing twice is fine."""
+        self._watch.close()
         self._reader.dispose()
 
     def _settle_version(self, *, read_only: bool) -> None:
@@ -77,6 +88,19 @@ class SqlJournal:
             yield connection
             if counts:
                 connection.execute(queries.count_change())
+
+    def _unless_known(self, question: Hashable, load: Callable[[], _Answer]) -> _Answer:
+        """What is asked in every tick is read once per change of the file. The version comes first: a later change is noticed later."""
+        version = self._watch.version()
+        known = self._known.get(question)
+        if known is not None and known[0] == version:
+            return cast("_Answer", known[1])
+        answer = load()
+        if version is not None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[question] = (version, answer)
+        return answer
 
     @contextmanager
     def _naming_errors(self) -> Iterator[None]:
@@ -177,6 +201,9 @@ class SqlJournal:
 
     def load_effects(self) -> tuple[StoredEffect, ...]:
         """Every effect that is neither applied, given up nor cancelled, oldest first."""
+        return self._unless_known("effects", self._load_effects)
+
+    def _load_effects(self) -> tuple[StoredEffect, ...]:
         with self._reading() as connection:
             return tuple(map(rows.stored_effect, connection.execute(queries.pending_effects())))
 
@@ -215,6 +242,9 @@ class SqlJournal:
 
     def load_live_runs(self) -> tuple[RunRecord, ...]:
         """Runs that are reserved or running, oldest first."""
+        return self._unless_known("live runs", self._load_live_runs)
+
+    def _load_live_runs(self) -> tuple[RunRecord, ...]:
         return tuple(sorted(self._runs(queries.live_runs()), key=lambda record: record.run.dispatched_at))
 
     def load_run(self, run_id: str) -> RunRecord | None:
@@ -258,6 +288,9 @@ class SqlJournal:
 
     def sum_usage_since(self, since: datetime) -> Mapping[str, Usage]:
         """What the runs reserved since then used, by repository (`owner/name` as it was at the time)."""
+        return self._unless_known(("usage", since), lambda: self._load_usage_since(since))
+
+    def _load_usage_since(self, since: datetime) -> Mapping[str, Usage]:
         with self._reading() as connection:
             found = connection.execute(queries.usage_since(since)).all()
             return {str(row.repo): rows.usage(row) for row in found}
@@ -270,6 +303,9 @@ class SqlJournal:
 
     def load_agent_holds(self) -> tuple[AgentHold, ...]:
         """Every hold of an agent, those included that are over; by the agents' names."""
+        return self._unless_known("agent holds", self._load_agent_holds)
+
+    def _load_agent_holds(self) -> tuple[AgentHold, ...]:
         with self._reading() as connection:
             return tuple(map(rows.agent_hold, connection.execute(queries.every_agent_hold())))
 
@@ -317,6 +353,9 @@ class SqlJournal:
 
     def take_orders(self) -> tuple[Order, ...]:
         """Orders that wait, oldest first; each is handed out until `finish_order`."""
+        return self._unless_known("orders", self._load_orders)
+
+    def _load_orders(self) -> tuple[Order, ...]:
         with self._reading() as connection:
             return tuple(map(rows.order, connection.execute(queries.waiting_orders())))
 

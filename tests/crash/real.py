@@ -70,7 +70,7 @@ class Served(Office):
 
     def configure_daemon(self) -> None:
         """Written once: the daemon and its agents read these files at any moment."""
-        argv = [sys.executable, "-I", scripted_agent.__file__, str(self._save_script())]
+        argv = [sys.executable, "-I", "-S", scripted_agent.__file__, str(self._save_script())]
         self.config.write_text(
             "poll_interval_s = 1\nlist_poll_interval_s = 1\n"
             f'[forge]\nbase_url = "{self.box.url}"\nwrite_pause_s = 0\nuse_gh = false\n'

@@ -104,9 +104,17 @@ def recorded_statements() -> Iterator[list[tuple[str, tuple[object, ...]]]]:
 def steps_of(path: Path, ask: Ask) -> int:
     with counted_steps() as steps, SqlJournal(path, read_only=True) as journal:
         ask(journal)
+        somebody_writes(path)
         before = steps[0]
         ask(journal)
         return steps[0] - before
+
+
+def somebody_writes(path: Path) -> None:
+    """Another process changes something that no question is about."""
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE orders SET argument = argument")
+        other.execute("INSERT INTO notes (at, what) VALUES ('2026-01-01 00:00:00', 'nothing')")
 
 
 @pytest.mark.parametrize("name", IDLE_TICK)
@@ -115,6 +123,40 @@ def test_an_idle_tick_works_as_much_for_ten_thousand_tasks_as_for_ten(big, small
     few, many = steps_of(small, ask), steps_of(big, ask)
     assert few > 0
     assert many <= 1.2 * few
+
+
+ASKED_EVERY_TICK = {
+    "load_effects": lambda journal: journal.load_effects(),
+    "load_live_runs": lambda journal: journal.load_live_runs(),
+    "load_agent_holds": lambda journal: journal.load_agent_holds(),
+    "take_orders": lambda journal: journal.take_orders(),
+    "sum_usage_since": lambda journal: journal.sum_usage_since(NOON),
+}
+
+
+@pytest.mark.parametrize("name", ASKED_EVERY_TICK)
+def test_what_is_asked_in_every_tick_is_read_once_per_change(tmp_path, name):
+    ask, path = ASKED_EVERY_TICK[name], office(tmp_path / "journal.sqlite3", 3)
+    with SqlJournal(path) as journal:
+        first = ask(journal)
+        with recorded_statements() as statements:
+            assert ask(journal) == first
+            assert statements == []
+            somebody_writes(path)
+            assert ask(journal) == first
+            assert statements != []
+
+
+def test_what_another_process_changed_is_seen_at_once(tmp_path):
+    with SqlJournal(tmp_path / "journal.sqlite3") as daemon, SqlJournal(daemon.path) as person:
+        assert (daemon.take_orders(), daemon.load_effects(), daemon.load_live_runs()) == ((), (), ())
+        person.give_order("drain", "", NOON)
+        assert [order.name for order in daemon.take_orders()] == ["drain"]
+        task = a_task()
+        daemon.commit(decided(task, shown(task, "begun")))
+        daemon.commit(dispatched(task, a_run("run-1")))
+        assert len(daemon.load_effects()) >= 1
+        assert [record.run.id for record in daemon.load_live_runs()] == ["run-1"]
 
 
 def test_the_measure_would_notice_a_query_that_reads_every_task(big, small):

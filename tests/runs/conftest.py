@@ -81,7 +81,9 @@ class Desk:
         path = self.root / f"script-{uuid.uuid4().hex[:8]}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(roles or {self.role.value: [list(steps)]}))
-        self.config = replace(self.config, argv=(sys.executable, "-I", scripted_agent.__file__, str(path)))
+        self.config = replace(
+            self.config, argv=(sys.executable, "-I", "-S", scripted_agent.__file__, str(path))
+        )
 
     def order(self, repairs: str = "", repair_error: str = "") -> RunOrder:
         run = LiveRun(

@@ -29,7 +29,7 @@ class Stage:
             json.dumps({"worker": [list(steps)]} if script is None else script)
         )
         return subprocess.run(
-            [sys.executable, "-I", scripted_agent.__file__, str(self.root / "script.json")],
+            [sys.executable, "-I", "-S", scripted_agent.__file__, str(self.root / "script.json")],
             cwd=self.checkout,
             env=plain_git() | {"DISPATCHER_RUN_DIR": str(self.root)},
             input=prompt,
@@ -146,7 +146,7 @@ def test_it_can_crash_without_a_word(stage: Stage) -> None:
 
 def test_it_needs_a_context(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-I", scripted_agent.__file__, "none.json"],
+        [sys.executable, "-I", "-S", scripted_agent.__file__, "none.json"],
         env={"DISPATCHER_RUN_DIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -91,7 +91,7 @@ class Office:
     clock: TestClock = field(default_factory=TestClock)
     limits: Limits = field(default_factory=lambda: Limits(redispatch_cooldown_s=60))
     caps: Caps = field(default_factory=lambda: Caps(batch_pause_s=0))
-    check: tuple[str, ...] = (sys.executable, "-c", "import shop")
+    check: tuple[str, ...] = (sys.executable, "-S", "-c", "import shop")
     script: dict[str, list[Steps]] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
     repos: list[str] = field(default_factory=lambda: [SHOP])
@@ -135,7 +135,7 @@ class Office:
 
     @property
     def settings(self) -> Settings:
-        argv = (self.program, "-I", scripted_agent.__file__, str(self._save_script()))
+        argv = (self.program, "-I", "-S", scripted_agent.__file__, str(self._save_script()))
         names = {role: self.agent_of.get(role, "scripted") for role in ("worker", "reviewer", "responder")}
         roles = tuple((role, (name,) if isinstance(name, str) else name) for role, name in names.items())
         named = {"scripted", *(name for _, listed in roles for name in listed)} - self.staff.keys()
@@ -219,7 +219,7 @@ class Office:
         """An agent of its own, whose program tells what that kind's program tells, whatever its role."""
         file = self.root / f"{name}.json"
         file.write_text(json.dumps({role: [list(steps)] for role in ("worker", "reviewer", "responder")}))
-        argv = (self.program, "-I", scripted_agent.__file__, str(file))
+        argv = (self.program, "-I", "-S", scripted_agent.__file__, str(file))
         self.staff[name] = AgentConfig(name, kind, argv)
         if price:
             self.prices[name] = price

@@ -9,4 +9,6 @@ from dispatcher.simulator import scripted_agent
 
 def scripted(script: Path) -> AgentConfig:
     """An agent of the kind `command`, started like any other program; `script` is absolute."""
-    return AgentConfig("scripted", "command", (sys.executable, "-I", scripted_agent.__file__, str(script)))
+    return AgentConfig(
+        "scripted", "command", (sys.executable, "-I", "-S", scripted_agent.__file__, str(script))
+    )
