@@ -1,6 +1,6 @@
 """GitHub behind the Forge port: puts the parts of this room together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -228,9 +228,9 @@ class GitHubForge:
         """Mark notifications up to and including `until` as read, in one request."""
         self._inbox.mark_read(until)
 
-    def create_labels(self, repo: Repo) -> tuple[str, ...]:
-        """Create the labels that are missing; returns their names."""
-        return self._writer.create_labels(repo)
+    def create_labels(self, repo: Repo, also: Collection[str] = ()) -> tuple[str, ...]:
+        """Create the labels that are missing, ours and others that are wanted; returns their names."""
+        return self._writer.create_labels(repo, also)
 
     def missing_labels(self, repo: Repo) -> tuple[str, ...]:
         """The names of ours that the repository lacks."""

@@ -1,7 +1,7 @@
 """Comments, reviews, pull requests and labels: writes that carry a key and are looked up before they are sent again."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from dispatcher.ports import OpenedPull, PullOrder, Repo, ReviewOrder, Written
 
 LOG = logging.getLogger(__name__)
 _LABEL_PAGES = 50
+_PLAIN_COLOUR = "ededed"
 
 
 @dataclass(slots=True)
@@ -241,17 +242,17 @@ class Writer:
 
     # -- labels --
 
-    def create_labels(self, repo: Repo) -> tuple[str, ...]:
-        """Create the labels that are missing; returns their names."""
+    def create_labels(self, repo: Repo, also: Collection[str] = ()) -> tuple[str, ...]:
+        """Create the labels that are missing, ours and others that are wanted; returns their names."""
         names = repo.rules.labels
         colours = {getattr(names, field): colour for field, colour in names.colours}
-        missing = self.missing_labels(repo)
+        missing = self.missing_labels(repo, also)
         return tuple(
-            name for name in missing if self.create_label(repo.id, name, colours.get(name, "ededed"))
+            name for name in missing if self.create_label(repo.id, name, colours.get(name, _PLAIN_COLOUR))
         )
 
-    def missing_labels(self, repo: Repo) -> tuple[str, ...]:
-        """The names of ours that the repository lacks."""
+    def missing_labels(self, repo: Repo, also: Collection[str] = ()) -> tuple[str, ...]:
+        """The names of ours, and of others that are wanted, that the repository lacks."""
         there: set[str] = set()
         page, link = 1, 'rel="next"'
         while 'rel="next"' in link and page <= _LABEL_PAGES:
@@ -262,9 +263,9 @@ class Writer:
                 there.add(label.text("name").lower())
                 self.memory.keep_label(repo.id, label.text("name"), label.text("node_id"))
             page, link = page + 1, answer.headers.get("link", "")
-        return tuple(sorted(name for name in repo.rules.labels.ours if name.lower() not in there))
+        return tuple(sorted(name for name in {*repo.rules.labels.ours, *also} if name.lower() not in there))
 
-    def create_label(self, repo_id: int, name: str, colour: str = "ededed") -> bool:
+    def create_label(self, repo_id: int, name: str, colour: str = _PLAIN_COLOUR) -> bool:
         """Create one label; False when it was there already."""
         try:
             answer = self.connection.write(

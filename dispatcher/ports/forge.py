@@ -1,6 +1,6 @@
 """The forge, as the engine needs it: what it is asked and what it is told to write."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -223,8 +223,8 @@ class Forge(Protocol):
         """Mark notifications up to and including `until` as read, in one request."""
         ...
 
-    def create_labels(self, repo: Repo) -> tuple[str, ...]:
-        """Create the labels that are missing; returns their names."""
+    def create_labels(self, repo: Repo, also: Collection[str] = ()) -> tuple[str, ...]:
+        """Create the labels that are missing, ours and others that are wanted; returns their names."""
         ...
 
     def quota_hold(self) -> Hold | None:

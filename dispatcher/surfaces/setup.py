@@ -9,8 +9,9 @@ from pathlib import Path
 
 from dispatcher.config import Settings, load_settings
 from dispatcher.config.toml import render_toml
+from dispatcher.core.agents import AGENT_LABEL
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.rules import AGENT_KINDS
+from dispatcher.core.rules import AGENT_KINDS, AgentConfig, RepoRules
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.parts import Parts
 from dispatcher.surfaces.screen import one_line
@@ -153,8 +154,19 @@ def _create_labels(
     ):
         login = forge.fetch_identity().login
         repos, troubles = forge.fetch_repos(settings.repos)
-        labels = tuple((repo.full_name, forge.create_labels(repo)) for repo in repos)
+        labels = tuple(
+            (repo.full_name, forge.create_labels(repo, labels_of_agents(settings, repo.rules)))
+            for repo in repos
+        )
         return login, labels, tuple(f"{trouble.full_name}: {trouble.why}" for trouble in troubles)
+
+
+def labels_of_agents(settings: Settings, rules: RepoRules) -> tuple[str, ...]:
+    """`agent:<name>` for everyone who may be chosen by label: those with a table of their own, and those that the roles name."""
+    named = [name for _, names in rules.agents for name in names]
+    described = [name for name, agent in settings.agents.items() if agent != AgentConfig(name, name)]
+    every = sorted({*named, *described})
+    return tuple(AGENT_LABEL + name for name in every) if len(every) > 1 else ()
 
 
 def render_set_up(done: SetUp) -> tuple[str, ...]:

@@ -281,6 +281,7 @@ def test_missing_labels_are_created_and_named(office):
         "needs-human",
     }
     assert office.forge.create_labels(tools) == office.forge.missing_labels(tools) == ()
+    assert office.forge.create_labels(tools, ("agent:codex", "Bot")) == ("agent:codex",)
     world = office.box.world
     assert {label.color for label in world.repo("acme/tools").labels.values() if label.name == "bot"} == {
         "5319e7"

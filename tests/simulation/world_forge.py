@@ -4,7 +4,7 @@ It keeps the same habits: what was read or written last is remembered and writes
 makes it forget, keys are looked up before a comment or review is sent, a claim is written and read back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -605,7 +605,7 @@ class WorldForge:
         self._remember(issue)
         return OpenedPull(issue.number, pulls.pull_of(issue).head_sha, issue.updated_at)
 
-    def create_labels(self, repo: Repo) -> tuple[str, ...]:
+    def create_labels(self, repo: Repo, also: Collection[str] = ()) -> tuple[str, ...]:
         return ()
 
     # ------------------------------------------------------------ shared steps

@@ -74,8 +74,8 @@ class ForgeOffice:
     def fetch_base_guard(self, repo):
         return BaseGuard("main", can_push=False, can_merge=self.can_merge, why="kept by a ruleset")
 
-    def create_labels(self, repo):
-        created, self.missing = self.missing, ()
+    def create_labels(self, repo, also=()):
+        created, self.missing = (*self.missing, *also), ()
         return created
 
 
@@ -472,6 +472,13 @@ def test_init_again_changes_no_file_and_creates_what_is_missing(desk):
     assert (code, done["was_written"]) == (0, False)
     assert done["labels"] == [["acme/shop", ["bot", "needs-review"]]]
     assert desk.config.read_text() == before
+
+
+def test_init_creates_a_label_for_each_of_several_agents(desk):
+    with desk.config.open("a") as file:
+        file.write('[agent.cheap]\nkind = "claude"\nmodel = "haiku"\n')
+    _, done = desk.ask("init")
+    assert done["labels"] == [["acme/shop", ["bot", "needs-review", "agent:cheap", "agent:me"]]]
 
 
 def test_init_for_an_enterprise_server(desk):
