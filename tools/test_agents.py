@@ -21,14 +21,16 @@ sys.path.insert(0, str(ROOT))
 from dispatcher.core.faults import FaultKind  # noqa: E402 - the clone is no installed package
 from dispatcher.core.model import Stage  # noqa: E402 - the clone is no installed package
 from dispatcher.core.rules import Limits  # noqa: E402
-from tests.agents.lab import INSTALLED, PROGRAMS, Lab, Program, lab  # noqa: E402
+from tests.agents.lab import INSTALLED, KEY, PROGRAMS, Lab, Program, lab  # noqa: E402
 from tests.support.model import Script  # noqa: E402
-from tests.support.model_scripts import good_colleague, mumbler, runaway  # noqa: E402
+from tests.support.model_scripts import good_colleague, mumbler, penitent, runaway  # noqa: E402
 from tests.support.model_server import ModelServer, Trouble, model_server  # noqa: E402
 
 WORKING = Limits(redispatch_cooldown_s=60)
 FAULTY = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=100, silence_s=60)
-LOOPING = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=40)
+HANGING = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=100, silence_s=30)
+LOOPING = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=30)
+FEW_ANSWERS = 5
 INSTALL_S = 600
 _NEW_USERS, _NEW_NETWORK = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of <sched.h>
 _SET_FLAGS, _UP = 0x8914, 0x1  # SIOCSIFFLAGS, IFF_UP of <net/if.h>
@@ -58,6 +60,7 @@ class Cell:
     recorded: int
     served: int
     leftovers: int
+    key: str
     seconds: float
 
     @property
@@ -81,14 +84,33 @@ def _must_fault(*kinds: FaultKind) -> Callable[[Lab, int, ModelServer], str]:
 
 
 def _must_end(*ends: str) -> Callable[[Lab, int, ModelServer], str]:
-    def judge(office: Lab, _number: int, _model: ModelServer) -> str:
+    def judge(office: Lab, _number: int, model: ModelServer) -> str:
         ended = office.reports()[0].ended_because
+        if not model.served:
+            return "it never asked its model"
         return "" if ended in ends else f"it ended as {ended}"
 
     return judge
 
 
+def _must_end_or_be_over(office: Lab, number: int, model: ModelServer) -> str:
+    """Ended by us; or over by itself after a handful of answers, where the program has no loop."""
+    is_over = not office.program_loops and model.turns <= FEW_ANSWERS
+    return "" if is_over else _must_end("timed-out")(office, number, model)
+
+
+def _must_mend(office: Lab, number: int, _model: ModelServer) -> str:
+    repairs = sum(run.endswith("-repair") for run in office.run_ids())
+    return (
+        "" if office.task(number).pull and repairs == 1 else f"{office.stage(number)} after {repairs} repairs"
+    )
+
+
 def _must_be_ready(office: Lab, number: int, model: ModelServer) -> str:
+    if model.keys != {KEY}:
+        return "the server was shown another key"
+    if any(KEY in one.asked.last_output for one in model.served if one.asked):
+        return "an agent's command could read the key"
     if office.stage(number) is not Stage.MERGE_READY or len(office.run_ids()) != 4:
         return f"{office.stage(number)} after {len(office.run_ids())} runs"
     recorded = sum(report.tokens or 0 for report in office.reports())
@@ -109,9 +131,10 @@ SCENARIOS = (
     ),
     Scenario("500", good_colleague, Trouble.BROKEN, FAULTY, Lab.fails, _must_fault(FaultKind.OVERLOAD)),
     Scenario("denied", good_colleague, NONE, FAULTY, Lab.fails, _must_fault(FaultKind.SETTINGS), denies=True),
-    Scenario("hang", good_colleague, Trouble.HANGS, FAULTY, Lab.fails, _must_end("stalled", "timed-out")),
-    Scenario("endless", runaway, NONE, LOOPING, Lab.fails, _must_end("timed-out")),
+    Scenario("hang", good_colleague, Trouble.HANGS, HANGING, Lab.fails, _must_end("stalled", "timed-out")),
+    Scenario("endless", runaway, NONE, LOOPING, Lab.fails, _must_end_or_be_over),
     Scenario("malformed", mumbler, NONE, FAULTY, Lab.finishes, _must_be_repaired),
+    Scenario("mended", penitent, NONE, FAULTY, Lab.publishes, _must_mend),
 )
 
 
@@ -229,6 +252,7 @@ def _watch(office: Lab, model: ModelServer, program: Program, scenario: Scenario
         sum(report.tokens or 0 for report in reports),
         model.total.total,
         len(office.leftovers()),
+        "outside" if office.keys_are_outside else "-",
         time.monotonic() - began_s,
     )
 
@@ -243,14 +267,14 @@ def _told(office: Lab, number: int) -> str:
     return first.ended_because if office.stage(number) is Stage.QUEUED else str(office.stage(number))
 
 
-HEADER = f"{'kind':16}{'scenario':13}{'told':20}{'tokens: recorded / served':27}{'left':6}{'s':>5}  verdict"
+HEADER = f"{'kind':16}{'scenario':13}{'told':20}{'tokens: recorded / served':27}{'left':6}{'key':9}{'s':>5}  verdict"
 
 
 def render(cell: Cell) -> str:
     """One line of the table."""
     tokens = f"{cell.recorded} / {cell.served}"
     verdict = "ok" if cell.is_right else f"WRONG: {cell.wrong or 'processes are left'}"
-    return f"{cell.kind:16}{cell.scenario:13}{cell.told:20}{tokens:27}{cell.leftovers:<6}{cell.seconds:5.0f}  {verdict}"
+    return f"{cell.kind:16}{cell.scenario:13}{cell.told:20}{tokens:27}{cell.leftovers:<6}{cell.key:9}{cell.seconds:5.0f}  {verdict}"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ from tests.support.model_server import ModelServer
 INSTALLED = Path(__file__).parents[2] / ".agents"
 """Where `make test-agents` puts the programs."""
 
+KEY = "key-of-the-stand-in-0417"
+"""What opens the stand-in for the vendors' servers."""
+
 PATIENCE_S = 400.0  # four runs of a program that takes a minute to start on a busy machine
 
 
@@ -39,6 +42,8 @@ class Program:
     narrowing: Callable[[AgentConfig], AgentConfig] | None = None
     """A configuration whose permissions are too narrow for the work; None where the program has none."""
     is_narrow: bool = False
+    loops: bool = True
+    """Whether a model can keep it at work for ever; one without tools is over after some answers."""
 
     @property
     def can_deny(self) -> bool:
@@ -84,12 +89,8 @@ def _few_retries(_url: str) -> tuple[str, ...]:
 
 def _opencode_config(url: str) -> str:
     model = {"name": "standin", "cost": {"input": 1, "output": 2, "cache_read": 0.1}}
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "options": {"baseURL": f"{url}/v1", "apiKey": "stand-in"},
-        "models": {"standin": model},
-    }
-    return json.dumps({"small_model": "standin/standin", "provider": {"standin": provider}})
+    provider = {"options": {"baseURL": f"{url}/v1"}, "models": {"standin": model}}
+    return json.dumps({"small_model": "openai/standin", "provider": {"openai": provider}})
 
 
 PROGRAMS = {
@@ -102,7 +103,7 @@ PROGRAMS = {
             "node_modules/.bin/claude",
             lambda url: {
                 "ANTHROPIC_BASE_URL": url,
-                "ANTHROPIC_API_KEY": "stand-in",
+                "ANTHROPIC_API_KEY": KEY,
                 "CLAUDE_CODE_MAX_RETRIES": "1",
             },
             narrowing=_with_arguments("--permission-mode", "default"),
@@ -112,7 +113,7 @@ PROGRAMS = {
             "npm",
             ("@openai/codex@0.169.0",),
             "node_modules/.bin/codex",
-            lambda url: {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": f"{url}/v1"},
+            lambda url: {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{url}/v1"},
             _few_retries,
             narrowing=_with_arguments("--sandbox", "read-only"),
         ),
@@ -122,10 +123,11 @@ PROGRAMS = {
             ("opencode-ai@1.18.33",),
             "node_modules/.bin/opencode",
             lambda url: {
+                "OPENAI_API_KEY": KEY,
                 "OPENCODE_CONFIG_CONTENT": _opencode_config(url),
                 "OPENCODE_DISABLE_MODELS_FETCH": "1",
             },
-            model="standin/standin",
+            model="openai/standin",
             narrowing=_with_variable("OPENCODE_PERMISSION", '{"bash": "deny"}'),
         ),
         Program(
@@ -135,7 +137,7 @@ PROGRAMS = {
             "node_modules/.bin/copilot",
             lambda url: {
                 "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
-                "COPILOT_PROVIDER_API_KEY": "key-of-the-stand-in",
+                "COPILOT_PROVIDER_API_KEY": KEY,
                 "COPILOT_OFFLINE": "true",
             },
             model="standin",
@@ -146,7 +148,7 @@ PROGRAMS = {
             "npm",
             ("@google/gemini-cli@0.61.0",),
             "node_modules/.bin/gemini",
-            lambda url: {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "stand-in"},
+            lambda url: {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": KEY},
             model="gemini-2.5-pro",
             narrowing=_with_arguments("--approval-mode", "default"),
         ),
@@ -155,8 +157,9 @@ PROGRAMS = {
             "pypi",
             ("aider-chat==0.86.2",),
             "bin/aider",
-            lambda url: {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": "stand-in"},
+            lambda url: {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": KEY},
             model="openai/standin",
+            loops=False,
         ),
         Program(
             "mini-swe-agent",
@@ -165,7 +168,7 @@ PROGRAMS = {
             "bin/mini-swe-agent",
             lambda url: {
                 "OPENAI_API_BASE": f"{url}/v1",
-                "OPENAI_API_KEY": "stand-in",
+                "OPENAI_API_KEY": KEY,
                 "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "2",
             },
             model="openai/standin",
@@ -206,6 +209,13 @@ class Lab(Office):
         self.works_until(lambda: self.has_task(number) and self.stage(number) in mine and not self.is_busy())
         return self.stage(number)
 
+    def publishes(self, number: int) -> int:
+        """Wait until there is a pull request, or it is a person's turn; returns its number, 0 for none."""
+        self.works_until(
+            lambda: self.has_task(number) and (self.task(number).pull or self.stage(number) is Stage.BLOCKED)
+        )
+        return self.task(number).pull or 0
+
     def fails(self, number: int) -> str:
         """Wait until a run ended without an outcome; returns what `explain` says then."""
         self.works_until(
@@ -227,6 +237,18 @@ class Lab(Office):
         """Everything alive that any run of this office started."""
         plans = [load_plan(RunFolder(self.engine.desk.runs.folder(run))) for run in self.run_ids()]
         return [process for plan in plans if plan for process in proctree.find_marked(plan.mark)]
+
+    @property
+    def program_loops(self) -> bool:
+        """Whether a model can keep the program at work for ever."""
+        return all(PROGRAMS[name].loops for name in self.agents)
+
+    @property
+    def keys_are_outside(self) -> bool:
+        """Whether every run asked its models through the door that has the key."""
+        logs = [RunFolder(self.engine.desk.runs.folder(run)).net_log for run in self.run_ids()]
+        begun = [log.read_text() for log in logs if log.exists()]
+        return any(begun) and all(" model " in text for text in begun if text)
 
     def last_words(self) -> str:
         """The ends of the runs' logs, for a test that fails."""

@@ -132,6 +132,13 @@ def test_opencode_keeps_what_a_person_configured_beside_the_address():
     }
 
 
+def test_opencode_is_led_to_the_address_that_a_person_configured():
+    content = json.dumps({"provider": {"openai": {"options": {"baseURL": "http://proxy.example/v1"}}}})
+    before = outfit(OPENAI_API_KEY=KEY, OPENCODE_CONFIG_CONTENT=content)
+    (kept,), hosts = plan_egress(vendors.OPENCODE, (), before, keeps_keys=True)
+    assert (kept.vendor, kept.base_url, hosts) == ("openai", "http://proxy.example/v1", ())
+
+
 @pytest.mark.parametrize("content", ["{", "[]"])
 def test_opencode_with_a_configuration_that_nobody_can_read_is_left_alone(content):
     before = outfit(ANTHROPIC_API_KEY=KEY, OPENCODE_CONFIG_CONTENT=content)

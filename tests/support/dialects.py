@@ -168,7 +168,7 @@ class Responses(Dialect):
         text = all_text([body.get("instructions"), *listed])
         offered = [body.get("tools"), *(item.get("tools") for item in listed)]
         tools = tuple(self._tools(tool for some in offered for tool in some or ()))
-        return Asked(text, len(results), last, tools, body.get("model", ""), bool(body.get("stream")))
+        return Asked(text, len(results), last, tools, body.get("model", ""), bool(body.get("stream")), "bash")
 
     def render(self, asked: Asked, turn: Turn, count: Count, number: int) -> Json:
         read = count.fresh + count.cached
@@ -199,6 +199,7 @@ class Responses(Dialect):
                 "output_index": 0,
                 "item": item | {"status": "in_progress"},
             },
+            *self._deltas(item),
             {"type": "response.output_item.done", "output_index": 0, "item": item},
             {"type": "response.completed", "response": whole},
         ]
@@ -207,6 +208,17 @@ class Responses(Dialect):
 
     def error(self, status: int, text: str) -> Json:
         return openai_error(status, text)
+
+    def _deltas(self, item: Json) -> Iterator[Json]:
+        """The words of a message once more, as they would come piece by piece: some programs believe these alone."""
+        for part in item.get("content", ()):
+            yield {
+                "type": "response.output_text.delta",
+                "item_id": item["id"],
+                "output_index": 0,
+                "content_index": 0,
+                "delta": part["text"],
+            }
 
     def _tools(self, offered: Iterable[Json]) -> Iterator[Tool]:
         """The tools, with those that stand inside a namespace."""

@@ -10,6 +10,7 @@ _OUTCOME = re.compile(r"Write exactly one JSON object to `([^`]+)`")
 _WORKER = "You are the worker"
 _REVIEWER = "You are the reviewer"
 _REWORK = "This is a rework"
+_REPAIR = "# Mend an outcome file"
 _ENDS_BY_COMMAND = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 FIXED_FILE = "def total(prices):\n    return sum(prices)\n"
@@ -17,7 +18,7 @@ TEST_FILE = "from shop import total\n\n\ndef test_total():\n    assert total([1,
 FIX = "printf 'def total(prices):\\n    return sum(prices)\\n' > shop.py && git add -A && git commit -qm 'Add the prices up'"
 TEST = "printf 'from shop import total\\n\\n\\ndef test_total():\\n    assert total([1, 2]) == 3\\n' > test_shop.py && git add -A && git commit -qm 'Test total()'"
 TRY = "python3 -B -c 'from shop import total; assert total([1, 2]) == 3' && echo fine"
-LOOK = "git log --oneline && git show --stat HEAD && ls"
+LOOK = "git log --oneline && git show --stat HEAD && ls && env"
 
 DONE = {"outcome": "done", "title": "Add the prices up", "body": "total() adds up now.", "tested": TRY}
 APPROVE = {"outcome": "approve", "summary": "Right, and tested.", "findings": []}
@@ -45,6 +46,17 @@ def _in_prose(asked: Asked, outcome: str) -> Say:
 def mumbler(asked: Asked) -> Turn:
     """Does the work, but its outcome is no JSON."""
     return _steps(asked, "I think it went well { ")
+
+
+def penitent(asked: Asked) -> Turn:
+    """Its outcome is no JSON, until it is asked to mend it."""
+    if _REPAIR not in asked.text:
+        return mumbler(asked) if _WORKER in asked.text else good_colleague(asked)
+    if asked.edits_in_prose:
+        return Say(json.dumps(DONE))
+    place = _OUTCOME.findall(asked.text)[-1]
+    mend = f"printf %s {quote(json.dumps(DONE))} > {quote(place)} && echo mended"
+    return Say("That is all.") if "mended" in asked.last_output else Run(mend)
 
 
 def runaway(asked: Asked) -> Turn:

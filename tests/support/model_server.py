@@ -52,6 +52,8 @@ class ModelServer:
     served: list[Served] = field(default_factory=list)
     url: str = ""
     closing: threading.Event = field(default_factory=threading.Event)
+    keys: set[str] = field(default_factory=set)
+    """What the programs showed as their keys."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -87,6 +89,8 @@ class _Front(BaseHTTPRequestHandler):
             body = json.loads(raw or b"{}")
         except ValueError:
             body = {}
+        shown = [self.headers.get(name, "") for name in ("Authorization", "x-api-key", "x-goog-api-key")]
+        self.server.model.keys.update(key.removeprefix("Bearer ") for key in shown if key)
         dialect = dialect_of(self.path)
         if dialect is None or not isinstance(body, dict):
             self._side_question()

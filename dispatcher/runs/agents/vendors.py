@@ -26,7 +26,8 @@ class Vendor:
     """One vendor's API as one program uses it.
 
     `keys` are the variables that may hold its key, the one that the program prefers first. `base_url` is where it is unless one of
-    `base_variables` says otherwise; "" means that nobody knows without them. `hosts` are reached directly where the key is inside.
+    `base_variables`, or what `find_url` finds in them, says otherwise; "" means that nobody knows without them. `hosts` are reached
+    directly where the key is inside.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Vendor:
     base_variables: tuple[str, ...]
     hosts: tuple[str, ...]
     lead: Lead | None = None
+    find_url: Callable[[Mapping[str, str]], str] | None = None
 
     def key_in(self, variables: Mapping[str, str]) -> str:
         """The variable that holds the key; "" when none does."""
@@ -42,6 +44,8 @@ class Vendor:
 
     def url_in(self, variables: Mapping[str, str]) -> str:
         """The address that the variables lead to."""
+        if self.find_url and (found := self.find_url(variables)):
+            return found
         return next((variables[name] for name in self.base_variables if variables.get(name)), self.base_url)
 
     def led_to(self, config: AgentConfig, variables: Mapping[str, str], url: str) -> Led | None:
@@ -61,15 +65,36 @@ def lead_codex(config: AgentConfig, variables: Mapping[str, str], url: str) -> L
     return Led({}, words)
 
 
+def _in_opencode(name: str, base_url: str, key: str, hosts: tuple[str, ...]) -> Vendor:
+    """A provider of OpenCode: it reads addresses from its configuration only, a person's own included."""
+    return Vendor(name, base_url, (key,), (), hosts, lead_opencode(name), find_opencode_url(name))
+
+
+def find_opencode_url(provider: str) -> Callable[[Mapping[str, str]], str]:
+    """The provider's address that a person has in OPENCODE_CONFIG_CONTENT; "" for none."""
+
+    def find(variables: Mapping[str, str]) -> str:
+        content = _opencode_content(variables) or {}
+        url = _inner(_inner(_inner(content, "provider"), provider), "options").get("baseURL")
+        return url if isinstance(url, str) else ""
+
+    return find
+
+
+def _opencode_content(variables: Mapping[str, str]) -> dict[str, object] | None:
+    try:
+        content = json.loads(variables.get("OPENCODE_CONFIG_CONTENT") or "{}")
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
 def lead_opencode(provider: str) -> Lead:
     """The provider's address in OPENCODE_CONFIG_CONTENT, beside what a person has there."""
 
     def lead(_config: AgentConfig, variables: Mapping[str, str], url: str) -> Led | None:
-        try:
-            content = json.loads(variables.get("OPENCODE_CONFIG_CONTENT") or "{}")
-        except ValueError:
-            return None
-        if not isinstance(content, dict):
+        content = _opencode_content(variables)
+        if content is None:
             return None
         options = _inner(_inner(_inner(content, "provider"), provider), "options")
         options["baseURL"] = url
@@ -121,31 +146,10 @@ GEMINI: Final = (
     ),
 )
 OPENCODE: Final = (
-    Vendor(
-        "anthropic",
-        "https://api.anthropic.com/v1",
-        ("ANTHROPIC_API_KEY",),
-        (),
-        _ANTHROPIC,
-        lead_opencode("anthropic"),
-    ),
-    Vendor("openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), (), _OPENAI, lead_opencode("openai")),
-    Vendor(
-        "google",
-        "https://generativelanguage.googleapis.com/v1beta",
-        ("GEMINI_API_KEY",),
-        (),
-        _GOOGLE,
-        lead_opencode("google"),
-    ),
-    Vendor(
-        "openrouter",
-        "https://openrouter.ai/api/v1",
-        ("OPENROUTER_API_KEY",),
-        (),
-        _OPENROUTER,
-        lead_opencode("openrouter"),
-    ),
+    _in_opencode("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", _ANTHROPIC),
+    _in_opencode("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", _OPENAI),
+    _in_opencode("google", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", _GOOGLE),
+    _in_opencode("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", _OPENROUTER),
     Vendor("opencode", "https://opencode.ai/zen/v1", ("OPENCODE_API_KEY",), (), ("opencode.ai",)),
 )
 LITELLM: Final = (
