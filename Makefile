@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: agents mutants test-agents help setup demo test check lint type house fmt rehearse-package docs bench crash simulate lock clean
+.PHONY: agents mutants test-agents help setup demo test test-long check lint type house fmt rehearse-package docs bench crash simulate lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,12 +22,17 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the main job, live: from a label to a merge-ready pull request, nothing leaves this machine
 	$(BIN)/dispatcher demo
 
-test: check ## lint, strict types, house rules, every test; the rules (core) with every branch covered
+test: check ## lint, strict types, house rules, the tests that are quick; the rules (core) with every branch covered
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q tests/core \
 	  --cov=dispatcher.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q --ignore=tests/core --ignore=tests/house || \
-	  { echo "Once more, one by one: a busy machine can make a real process late. What fails twice is a fault."; \
-	    $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none --ignore=tests/core --ignore=tests/house; }
+	$(REAL) -n 2 --dist worksteal -m "not long" || $(ONCE_MORE)
+
+test-long: $(STAMP) ## what takes longer: the attack suite, the real agent programs, real kills, every case of a story
+	$(REAL) -n 2 --dist worksteal -m long || $(ONCE_MORE)
+
+REAL := $(BIN)/python -m pytest -q --ignore=tests/core --ignore=tests/house
+ONCE_MORE = { echo "Once more, one by one: a busy machine can make a real process late. What fails twice is a fault."; \
+	  $(REAL) --last-failed --last-failed-no-failures none; }
 
 check: lint type house ## lint, strict types, and the house: imports point inward, documents match the code
 

@@ -49,6 +49,7 @@ PRIVATE_KEY: Final = "Private Key"
 HELD: Final = "a secret of this machine"
 _DOCUMENTATION: Final = "EXAMPLE"  # how AWS marks the keys of its own manuals
 _PAGE: Final = 100_000
+_ENOUGH: Final = 200  # one is enough to refuse; to find the line of each of a million would take hours
 _HUNK: Final = re.compile(r"^(@@+) (?:-\d+(?:,\d+)? )+\+(\d+)")
 _COMMIT: Final = re.compile(r"^commit ([0-9a-f]{40,64})")
 
@@ -111,8 +112,11 @@ def _scan_lines(lines: Iterable[AddedLine], held: Iterable[str]) -> tuple[Suspic
     found: dict[tuple[str, str, str], Suspicion] = {}
     for page in _pages(lines):
         for kind, value, at in _look(page.text, literal):
-            suspicion = Suspicion(kind, page.path, page.commit, value, page.line_at(at))
-            found.setdefault((kind, page.path, value), suspicion)
+            key = (kind, page.path, value)
+            if key not in found:
+                found[key] = Suspicion(kind, page.path, page.commit, value, page.line_at(at))
+            if len(found) >= _ENOUGH:
+                return tuple(found.values())
     return tuple(found.values())
 
 

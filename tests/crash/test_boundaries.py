@@ -64,6 +64,7 @@ def test_a_second_death_while_it_picks_up_the_pieces_changes_nothing(calm, tmp_p
         assert not difference, f"died at {number} ({boundaries[number - 1]}):\n{difference}"
 
 
+@pytest.mark.long
 def test_one_life_with_a_death_at_every_kind_of_boundary(tmp_path):
     """With real HTTP, real git, real processes and the real journal."""
     calm_root, other_root = tmp_path / "calm", tmp_path / "other"

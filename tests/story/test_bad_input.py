@@ -237,6 +237,7 @@ def test_control_characters_reach_neither_agent_nor_terminal_nor_branch(office):
     assert invisible(office.asked("status", "--json")) == []
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     "title",
     [
@@ -260,6 +261,7 @@ def test_template_syntax_in_a_title_is_only_a_title(office, title):
 # ---------------------------------------------------------------- what agents leave behind
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("code", "told"),
     [

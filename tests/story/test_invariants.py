@@ -55,6 +55,7 @@ def test_invariant_01_two_dispatchers_of_one_account_run_a_task_once(office):
         assert office.shown(pull.number) == {"merge-ready", "@alice"}
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("body", ["ClaimBy", "Snapshot"])
 @pytest.mark.parametrize("what", [What.DROP_AFTER, What.FAIL_AFTER])
 def test_invariant_01_a_restart_after_half_a_step_runs_a_task_once(office, what, body):
@@ -89,6 +90,7 @@ def test_invariant_01_a_repair_run_begins_when_the_broken_one_is_gone(office):
 # ---------------------------------------------------------------- 2: one pull request per issue
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("what", [What.DROP_AFTER, What.FAIL_AFTER])
 @pytest.mark.parametrize("crash", ["none", "restart", "journal lost"])
 def test_invariant_02_a_crash_after_opening_opens_no_second_pull_request(office, what, crash):
@@ -233,6 +235,7 @@ def is_quiet(office):
     return all(isinstance(stored.effect, CheckHead) for stored in office.engine.desk.journal.load_effects())
 
 
+@pytest.mark.samples(2)
 @pytest.mark.parametrize("closes", GATES)
 def test_invariant_04_no_approval_leads_through_a_closed_gate(at_the_door, closes):
     office, number = at_the_door
@@ -252,6 +255,7 @@ def test_invariant_04_no_approval_leads_through_a_closed_gate(at_the_door, close
     assert office.stage(number) is not Stage.MERGE_READY
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("closes", [is_red, wants_changes, moves_on, conflicts])
 def test_invariant_04_a_gate_that_closes_between_approval_and_green_ci_counts(at_the_door, closes):
     office, number = at_the_door
@@ -277,6 +281,7 @@ def test_invariant_04_a_gate_that_closes_between_approval_and_green_ci_counts(at
 # ---------------------------------------------------------------- 5: caps
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize(
     ("caps", "rules"),
     [
@@ -441,6 +446,7 @@ def test_invariant_07_nothing_begins_because_of_somebody_who_may_not_ask(office,
     assert office.branches() == ["main"]
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("stage", [Stage.WORKING, Stage.BLOCKED, Stage.MERGE_READY])
 def test_invariant_07_nothing_changes_because_of_somebody_who_may_not_ask(office, stage):
     steps = {Stage.WORKING: WAITS, Stage.BLOCKED: says("question", "Which?"), Stage.MERGE_READY: writes()}
@@ -487,6 +493,7 @@ WRITES = {
 }
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("what", [What.DROP_AFTER, What.FAIL_AFTER])
 def test_invariant_08_no_write_counts_twice_when_its_answer_is_lost_and_the_dispatcher_with_it(office, what):
     lost = {
@@ -607,6 +614,7 @@ def ends_with_a_person(office, number):
     assert (len(asked) == 1) is (office.stage(number) is Stage.BLOCKED)
 
 
+@pytest.mark.samples(3)
 @pytest.mark.parametrize("worker", WORKERS)
 def test_invariant_09_whatever_a_worker_does_it_ends_with_a_person_who_knows(tmp_path, worker):
     with opened(
@@ -616,6 +624,7 @@ def test_invariant_09_whatever_a_worker_does_it_ends_with_a_person_who_knows(tmp
         ends_with_a_person(office, office.asks())
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("reviewer", REVIEWERS)
 def test_invariant_09_whatever_a_reviewer_does_it_ends_with_a_person_who_knows(tmp_path, reviewer):
     with opened(
@@ -625,6 +634,7 @@ def test_invariant_09_whatever_a_reviewer_does_it_ends_with_a_person_who_knows(t
         ends_with_a_person(office, office.asks())
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("responder", [[{"crash": 1}], [DONE]], ids=["crashes", "says something else"])
 def test_invariant_09_a_mention_that_nobody_can_answer_ends_with_a_person(tmp_path, responder):
     with opened(tmp_path, limits=Limits(redispatch_cooldown_s=60, attempts=2)) as office:
@@ -673,6 +683,7 @@ def test_invariant_10_kills_of_ours_never_count(tmp_path):
         assert office.task(number).attempts == 0
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("role", ["reviewer", "responder"])
 def test_invariant_10_nor_do_kills_of_a_reviewer_or_responder(tmp_path, role):
     with opened(tmp_path, limits=Limits(attempts=2, redispatch_cooldown_s=60)) as office:

@@ -103,6 +103,7 @@ def test_a_daemon_killed_mid_run_leaves_the_agent_and_the_next_one_adopts_it(bui
     assert "0 of 3 attempts used" in office.explained(building.number)
 
 
+@pytest.mark.long
 def test_an_agent_that_finishes_while_no_daemon_lives_is_collected_by_the_next(building):
     first = building.daemon()
     building.until(building.is_working)
@@ -116,6 +117,7 @@ def test_an_agent_that_finishes_while_no_daemon_lives_is_collected_by_the_next(b
     assert len(building.office.started()) == 2
 
 
+@pytest.mark.long
 def test_a_daemon_killed_again_and_again_does_everything_once(building):
     office = building.office
     building.go()
@@ -163,6 +165,7 @@ def test_a_daemon_that_is_told_to_end_while_it_still_starts_ends_politely(buildi
     assert daemon.wait(timeout=PATIENCE_S) == 0
 
 
+@pytest.mark.long
 def test_stop_with_kill_ends_the_runs_and_counts_them_against_nobody(building):
     office = building.office
     daemon = building.daemon()
@@ -190,6 +193,7 @@ def test_stop_with_kill_after_a_crash_ends_what_was_left_behind(building):
     assert building.agents() == []
 
 
+@pytest.mark.long
 def test_drain_lets_the_run_finish_begins_nothing_new_and_ends(building):
     office = building.office
     daemon = building.daemon()
@@ -218,6 +222,7 @@ def test_a_second_daemon_is_refused_and_told_who_holds_the_folder(building):
     assert first.poll() is None
 
 
+@pytest.mark.long
 def test_an_order_for_one_task_reaches_the_daemon(building):
     office = building.office
     office.worker(says("question", "Which prices?"))

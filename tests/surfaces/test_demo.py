@@ -55,6 +55,7 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing_behind(house):
     assert house.processes() == []
 
 
+@pytest.mark.long
 def test_what_is_kept_can_be_looked_at_afterwards(house):
     played = house.run("demo", "--keep", "--json")
 
@@ -119,6 +120,7 @@ def watch_on_a_terminal(house, *arguments, **changes):
     return sent.decode(), play.returncode
 
 
+@pytest.mark.long
 def test_on_a_terminal_the_labels_are_shown_live_and_the_log_stays_out_of_the_picture(house):
     sent, code = watch_on_a_terminal(house, "demo")
 
@@ -131,6 +133,7 @@ def test_on_a_terminal_the_labels_are_shown_live_and_the_log_stays_out_of_the_pi
     assert "room=dispatcher" not in plain
 
 
+@pytest.mark.long
 def test_without_colour_a_terminal_gets_plain_lines(house):
     sent, code = watch_on_a_terminal(house, "demo", NO_COLOR="1")
 

@@ -119,6 +119,7 @@ def test_a_rehearsal_shows_the_diff_and_the_reviews_and_leaves_the_repository_al
     assert house.processes() == []
 
 
+@pytest.mark.long
 def test_a_question_ends_the_rehearsal_and_asks_for_a_person(house, mine, issue, script):
     steps = script([[{"outcome": {"outcome": "question", "text": "In which currency?"}}]], [[]])
 
@@ -132,6 +133,7 @@ def test_a_question_ends_the_rehearsal_and_asks_for_a_person(house, mine, issue,
     assert "In which currency?" in told["why"]
 
 
+@pytest.mark.long
 def test_a_repository_without_a_check_is_told_so(house, mine, issue, script):
     steps = script([WORK], [[{"outcome": APPROVE}]])
 
@@ -158,6 +160,7 @@ def own_agent(house):
     return install
 
 
+@pytest.mark.long
 def test_an_agent_of_ones_own_finds_its_login_and_what_it_did_can_be_fetched(
     house, mine, issue, script, own_agent
 ):
@@ -202,6 +205,7 @@ def test_an_agent_that_cannot_work_ends_the_rehearsal_and_is_told_why(house, min
     assert list(house.tmp.iterdir()) == []
 
 
+@pytest.mark.long
 def test_an_interrupt_ends_a_check_that_would_take_for_ever(house, mine, issue, script):
     steps, never_ends = script([WORK], [[{"outcome": APPROVE}]]), "import time; time.sleep(3601)"
     play = house.start(

@@ -318,6 +318,13 @@ def test_a_long_hostile_line_is_scanned_in_one_pass(hostile):
     scan(f"+{hostile * (1_000_000 // len(hostile))}", ("some secret",))
 
 
+def test_a_patch_full_of_different_secrets_is_not_counted_to_its_end():
+    lines = [f"+token = 'ghp_{number:036d}'" for number in range(20_000)]
+    found = scan("diff --git a/x b/x\n+++ b/x\n@@ -0,0 +1,20000 @@\n" + "\n".join(lines), ())
+    assert len(found) == 200
+    assert found[0].line == 1
+
+
 @given(st.text(max_size=300))
 def test_no_patch_breaks_the_scan(patch):
     scan(patch, ("some secret",))
