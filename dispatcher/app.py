@@ -34,6 +34,7 @@ from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.runs.sandbox.border import Border
 from dispatcher.runs.sandbox.choice import choose_machine
+from dispatcher.runs.sandbox.grouping import find_grouping
 from dispatcher.runs.sandbox.trial import try_bwrap
 from dispatcher.runs.stored import StoredFolders
 from dispatcher.runs.trial import ask_agent, look_at_agent
@@ -137,6 +138,11 @@ def find_sandbox_trouble() -> tuple[str, str] | None:
     """Really start a sandbox: None when it works, else why not and what would help."""
     trial = try_bwrap()
     return None if trial.machine else (trial.why, trial.cure)
+
+
+def find_group_trouble() -> str:
+    """Why runs cannot have control groups of their own here; "" when they can."""
+    return find_grouping().why
 
 
 @dataclass(slots=True)

@@ -196,6 +196,7 @@ def _build_limits(table: LimitsTable) -> Limits:
         memory_bytes=table.memory_megabytes * 1_000_000,
         processes=table.processes,
         file_bytes=table.file_megabytes * 1_000_000,
+        disk_bytes=table.disk_megabytes * 1_000_000,
         usd_per_run=table.usd_per_run,
         tokens_per_run=table.tokens_per_run,
         usd_per_task=table.usd_per_task,

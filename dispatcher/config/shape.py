@@ -153,11 +153,15 @@ class LimitsTable(Table):
     )
     processes: CountOrNone = Field(
         _LIMITS.processes,
-        description="Processes and threads of a run at once, in a sandbox; 0 means as many as it likes.",
+        description="Processes and threads of a run at once; 0 means as many as it likes.",
     )
     file_megabytes: CountOrNone = Field(
         _LIMITS.file_bytes // 1_000_000,
         description="Size of any file that a run writes in a sandbox, in megabytes; 0 means as large as it likes.",
+    )
+    disk_megabytes: CountOrNone = Field(
+        _LIMITS.disk_bytes // 1_000_000,
+        description="All files of a run together (checkout, HOME, temporary and out folder), in megabytes; 0 means as much as there is.",
     )
     usd_per_run: Usd = Field(
         _LIMITS.usd_per_run, description="Money for one run, in US dollars; 0 means no limit."

@@ -52,6 +52,7 @@ class Limits:
     memory_bytes: int = 8_000_000_000
     processes: int = 4096
     file_bytes: int = 10_000_000_000
+    disk_bytes: int = 20_000_000_000
     usd_per_run: float = 0.0
     tokens_per_run: int = 0
     usd_per_task: float = 5.0

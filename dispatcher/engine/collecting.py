@@ -172,6 +172,11 @@ def _could_work(fault: Fault, outcome: OutcomeMalformed) -> bool:
 
 
 def _result_of(event: Event) -> str:
-    """The event's name; where the set-up was at fault, with what `explain` can name."""
-    fault = f" ({event.fault.text})" if isinstance(event, AgentFaulted) else ""
-    return type(event).__name__ + fault
+    """The event's name; with what `explain` can name where the set-up was at fault, or where the run ended without an outcome."""
+    match event:
+        case AgentFaulted():
+            return f"{type(event).__name__} ({event.fault.text})"
+        case RunDied():
+            return f"{type(event).__name__} ({event.why})"
+        case _:
+            return type(event).__name__

@@ -44,9 +44,7 @@ class RunReport:
 
     run_id: str
     state: str
-    ended_because: str = (
-        ""  # exited, timed-out, stalled, stopped, could-not-start, output-too-large, out-of-memory, lost
-    )
+    ended_because: str = ""  # exited, timed-out, stalled, stopped, could-not-start, output-too-large, out-of-memory, too-many-processes, files-too-large, lost
     exit_code: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

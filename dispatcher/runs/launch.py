@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from dispatcher.runs.sandbox.dressing import (
     view_of_run,
     with_caches,
 )
+from dispatcher.runs.sandbox.grouping import Grouping, find_grouping
 from dispatcher.runs.sandbox.logins import copy_logins
 from dispatcher.runs.sandbox.person import home_of_person
 from dispatcher.runs.sandbox.view import Bounds, Relay
@@ -84,7 +85,8 @@ class RunSettings:
     """How runs are made on this machine.
 
     `root` holds the run folders; `grace_s` passes after each signal before the next, stronger one; `isolation` is what a run without a
-    sandbox gets: `auto` (a process namespace where it works) or `plain`. `private` are files and folders that no agent may see.
+    sandbox gets: `auto` (a process namespace where it works) or `plain`. `private` are files and folders that no agent may see,
+    `grouping` says where control groups go.
     """
 
     root: Path
@@ -93,6 +95,7 @@ class RunSettings:
     isolation: str = "auto"
     python: str = sys.executable
     private: tuple[Path, ...] = ()
+    grouping: Callable[[], Grouping] = find_grouping
 
     @property
     def caches(self) -> Path:
@@ -241,6 +244,9 @@ def _render_order(
         "log_bytes": plan.log_bytes,
         "memory_bytes": ready.order.rules.limits.memory_bytes,
         "file_bytes": ready.order.rules.limits.file_bytes,
+        "processes": ready.order.rules.limits.processes,
+        "disk_bytes": ready.order.rules.limits.disk_bytes,
+        "group": settings.grouping().group_of(plan.run_id),
         "kill_argv": [],
         "checkout": str(folder.checkout),
         "lock": str(folder.lock),
@@ -252,6 +258,7 @@ def _render_order(
         "events": str(folder.events),
         "told": str(folder.told),
         "home": str(folder.home),
+        "tmp": str(folder.tmp),
         "kind_module": type(kind).__module__,
         "hints": kind.hints_for(ready.config),
         "out": str(folder.out),
@@ -288,6 +295,7 @@ def _dress(
         if closing
         else [],
         "isolation": boxing.isolation,
+        **({"group": ""} if isinstance(box, Engine) else {}),  # the engine makes one of its own
         "kill_argv": list(boxing.removal),
     }
 

@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterator
 MARK_VARIABLE = "DISPATCHER_RUN_MARK"
 """The environment variable that every process of a run inherits; its value is random, one per run."""
 
-_STATE, _PARENT, _STARTED = 0, 1, 19
+_STATE, _PARENT, _THREADS, _STARTED = 0, 1, 17, 19
 
 
 class Process:
     """One process for certain: a pid alone can be given to somebody else, a pid with its start time cannot."""
 
-    __slots__ = ("parent", "pid", "started_ticks", "state")
+    __slots__ = ("parent", "pid", "started_ticks", "state", "threads")
 
-    def __init__(self, pid: int, state: str, parent: int, started_ticks: int) -> None:
+    def __init__(self, pid: int, state: str, parent: int, started_ticks: int, threads: int = 1) -> None:
         self.pid = pid
         self.state = state
         self.parent = parent
         self.started_ticks = started_ticks
+        self.threads = threads
 
     @property
     def is_alive(self) -> bool:
@@ -56,7 +57,13 @@ def load_process(pid: int) -> Process | None:
         return None
     if len(fields) <= _STARTED:
         return None
-    return Process(pid, fields[_STATE].decode("ascii"), int(fields[_PARENT]), int(fields[_STARTED]))
+    return Process(
+        pid,
+        fields[_STATE].decode("ascii"),
+        int(fields[_PARENT]),
+        int(fields[_STARTED]),
+        int(fields[_THREADS]),
+    )
 
 
 def load_processes() -> dict[int, Process]:

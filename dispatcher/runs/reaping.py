@@ -5,6 +5,7 @@ import subprocess
 
 from dispatcher.core.errors import RetryLater
 from dispatcher.runs import proctree
+from dispatcher.runs.cgroup import RunGroup
 from dispatcher.runs.folder import RunFolder, load_json
 from dispatcher.runs.runlock import take_lock
 
@@ -21,13 +22,16 @@ def kill_leftovers(folder: RunFolder, mark: str) -> None:
     lock = take_lock(str(folder.lock))
     if lock is None:
         return
+    group = RunGroup(str((load_json(folder.order) or {}).get("group") or ""))
     try:
+        group.kill()
         _remove_container(folder)
         left = proctree.kill_until_gone(
             lambda: _find_leftovers(folder, mark), _PATIENCE_S, _nothing_to_collect
         )
     finally:
         os.close(lock)
+    group.remove()
     if left:
         raise RetryLater(f"{left} processes of run {folder.path.name} could not be killed yet")
 

@@ -89,9 +89,8 @@ def _fault_of_start(folder: RunFolder, ended: dict[str, object], told: dict[str,
     if not has_failed or told.get("has_answer") is not False:
         return None
     said = " ".join(load_tail(folder.log, _LAST_WORDS_BYTES).split())[-300:] or "without a word"
-    return Fault(
-        FaultKind.CRASH, f"it ended with code {ended['exit_code']} before the model answered: {said}"
-    )
+    how = str(ended.get("detail") or f"it ended with code {ended['exit_code']}")
+    return Fault(FaultKind.CRASH, f"{how} before the model answered: {said}")
 
 
 def _last_progress(folder: RunFolder) -> datetime | None:

@@ -1,6 +1,6 @@
 """The supervisor's front door: `python3 -I -S -E supervise.py ORDER`, or `--probe` instead of an order.
 
-Of the package it loads nine small files that need nothing but the standard library.
+Of the package it loads twelve small files that need nothing but the standard library.
 """
 
 # ruff: noqa: PTH100, PTH120

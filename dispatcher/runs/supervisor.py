@@ -15,12 +15,14 @@ import signal
 import time
 
 from dispatcher.runs import proctree, spawn
+from dispatcher.runs.cgroup import RunGroup, limits_of_group
 from dispatcher.runs.doorkeeper import Doorkeeper
 from dispatcher.runs.errand import Order, load_order, split_words, write_atomically
 from dispatcher.runs.filechanges import newest_change
 from dispatcher.runs.runlock import take_lock
 from dispatcher.runs.runlog import CappedLog
 from dispatcher.runs.screening import Screen
+from dispatcher.runs.watching import FILES_TOO_LARGE, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ _CLOSING_S = 60.0
 _GONE_S = 10.0
 _OUTPUT_FACTOR = 50  # a run that prints so many times its log's cap is ended; the cap alone only cuts the log
 _PROGRESS_NOTE_S = 1.0
-_WEIGH_S = 1.0
 _ASIDE_S = 1.0
 _CHUNKS_PER_LOOK = 64
+_NOTHING_TO_CLOSE = {"", "could-not-start", FILES_TOO_LARGE}  # a commit of it all would take the same again
 
 
 def main(order_path: str) -> int:
@@ -74,12 +76,14 @@ class Supervisor:
         os.set_blocking(self.output_read, False)
         self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.child: spawn.Spawned | None = None
+        self.group = RunGroup(order.group_path)
+        self.watch = Watch(order, self.group)
         self.isolation_used = spawn.PLAIN
         self.exit_code: int | None = None
         self.doorkeeper_is_lost = False
         self.began_at = time.time()
         self.began_s = self.heard_s = time.monotonic()
-        self.noted_s = self.weighed_s = 0.0
+        self.noted_s = 0.0
         self.out_seen = _modified(order.out_path)
         self.because = ""
         self.detail = ""
@@ -98,6 +102,7 @@ class Supervisor:
             self._supervise,
             self._end_everything,
             self._close_work,
+            self.group.remove,
             self._drain,
             self._let_go_of_the_rest,
             self.log.close,
@@ -113,6 +118,7 @@ class Supervisor:
 
     def _supervise(self) -> None:
         spawn.become_subreaper()
+        self.group.make(limits_of_group(self.order.memory_bytes, self.order.processes))
         self._read_stop_request()
         if self.because:
             return
@@ -126,8 +132,9 @@ class Supervisor:
             if self.exit_code is None:
                 self._judge(time.monotonic())
         if not self.because:
+            because, words = self.watch.explain_end(self.exit_code)
             lost = "its doorkeeper ended before it: there was no way out any more"
-            self._conclude("exited", lost if self.doorkeeper_is_lost else self._name_the_limit())
+            self._conclude(because or "exited", lost if self.doorkeeper_is_lost and not because else words)
 
     def _start(self, argv: list[str], environment: dict[str, str], stdin_path: str, *, note: bool) -> bool:
         program = spawn.Program(argv, environment, self.order.checkout, stdin_path, self.output_write)
@@ -137,6 +144,7 @@ class Supervisor:
             self._conclude("could-not-start", f"no process could be made: {error.strerror}")
             return False
         self.exit_code = None
+        self.group.take_in(self.child.pid)
         if note:
             self.isolation_used = self.child.isolation
             self._write_started(self.child.pid)
@@ -170,23 +178,15 @@ class Supervisor:
             )
         elif self.log.total_bytes > order.log_bytes * _OUTPUT_FACTOR:
             self._begin_ending("output-too-large", f"printed {self.log.total_bytes} bytes")
-        elif order.memory_bytes and now_s >= self.weighed_s + _WEIGH_S:
-            self.weighed_s = now_s
-            self._check_memory()
+        else:
+            self._check_share(now_s)
 
-    def _check_memory(self) -> None:
-        limit_bytes = self.order.memory_bytes
-        held_bytes = proctree.memory_bytes_of(proctree.find_descendants(os.getpid()), limit_bytes)
-        if held_bytes > limit_bytes:
-            words = f"used {held_bytes // 1_000_000} MB of memory, the limit is {limit_bytes // 1_000_000} MB"
-            self._begin_ending("out-of-memory", words)
+    def _check_share(self, now_s: float) -> None:
+        is_boxed = bool(self.child and self.child.isolation in {spawn.SANDBOX, spawn.CONTAINER})
+        because, words = self.watch.find_excess(now_s, self.doorkeeper.pid, is_boxed=is_boxed)
+        if because:
+            self._begin_ending(because, words)
             self.pending_signals.clear()  # every second of grace makes it worse for everybody else
-
-    def _name_the_limit(self) -> str:
-        """What the exit code tells of a limit, if it does."""
-        if self.exit_code == 128 + signal.SIGXFSZ and self.order.file_bytes:
-            return f"a file grew beyond the limit of {self.order.file_bytes // 1_000_000} MB"
-        return ""
 
     def _begin_ending(self, because: str, detail: str) -> None:
         self._conclude(because, detail)
@@ -282,13 +282,14 @@ class Supervisor:
 
     def _end_everything(self) -> None:
         self._remove_container()
+        self.group.kill()
         left = proctree.kill_until_gone(self._find_tree, _GONE_S, self._collect)
         if left:
             self.detail = f"{self.detail}; {left} processes could not be killed".strip("; ")
 
     def _close_work(self) -> None:
         """Commit what the agent left uncommitted: in its own environment, without its secrets, for a minute at most."""
-        if not self.order.closing_argv or self.because in {"could-not-start", ""} or self.child is None:
+        if not self.order.closing_argv or self.because in _NOTHING_TO_CLOSE or self.child is None:
             return
         exit_code = self.exit_code
         environment = {k: v for k, v in os.environ.items() if k not in self.order.secret_names}
@@ -370,6 +371,7 @@ class Supervisor:
             "at": self.began_at,
             "boot_id": proctree.load_boot_id(),
             "isolation": self.isolation_used,
+            "group": self.group.path,
             "supervisor": [supervisor.pid, supervisor.started_ticks] if supervisor else [],
             "agent": [agent.pid, agent.started_ticks] if agent else [],
         }

@@ -88,6 +88,7 @@ def examine(
     yield from examine_holds(parts, settings, now())
     yield from examine_sandbox(parts, settings)
     yield examine_isolation(parts)
+    yield examine_bounds(parts)
     yield from examine_network(parts, settings)
     yield from _examine_forge(parts, settings, now)
 
@@ -224,6 +225,16 @@ def examine_isolation(parts: Parts) -> Finding:
         "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or kernel.unprivileged_userns_clone=1."
     )
     return Finding("isolation", Verdict.ODD, "this machine allows no process namespaces to this user", cure)
+
+
+def examine_bounds(parts: Parts) -> Finding:
+    """Who bounds what a run uses: the kernel for the run as a whole, or limits on each process and a count of ours."""
+    why = parts.find_group_trouble()
+    if not why:
+        found = "control groups (cgroup v2): the kernel bounds memory and processes of each run as a whole"
+        return Finding("bounds", Verdict.FINE, found)
+    found = f"resource limits on each process, and a count of the whole run every second; no control groups: {why}"
+    return Finding("bounds", Verdict.FINE, found)
 
 
 def examine_network(parts: Parts, settings: Settings) -> Iterator[Finding]:

@@ -178,6 +178,10 @@ class Parts(Protocol):
         """Really start a sandbox: None when it works, else why not and what would help."""
         ...
 
+    def find_group_trouble(self) -> str:
+        """Why runs cannot have control groups of their own here; "" when they can."""
+        ...
+
     def build_engine(
         self,
         settings: Settings,

@@ -18,7 +18,7 @@ HANG: Steps = [{"print": "thinking"}, {"hang": True}]
 
 def results(office: Office) -> list[str]:
     """How each run ended, in order."""
-    return [record.result for record in reversed(office.engine.desk.journal.load_runs())]
+    return [record.result.partition(" (")[0] for record in reversed(office.engine.desk.journal.load_runs())]
 
 
 # ---------------------------------------------------------------- beginnings

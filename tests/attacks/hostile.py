@@ -217,6 +217,15 @@ def big_file(megabytes):
     return f"{megabytes} MB in one file"
 
 
+def fill_disk(wanted):
+    """Many files, each of them small, that stay for a while: `megabytes:seconds`."""
+    megabytes, seconds = map(int, wanted.split(":"))
+    for number in range(megabytes * 20):
+        (RUN / "tmp" / f"small-{number}").write_bytes(bytes(50_000))
+    time.sleep(seconds)
+    return f"{megabytes} MB in many files"
+
+
 def long_line(megabytes):
     """One line without an end on stdout."""
     piece = b"x" * 1_000_000

@@ -7,6 +7,7 @@ import pytest
 
 from dispatcher.core.model import Stage
 from dispatcher.core.rules import HarvestLimits
+from dispatcher.runs.folder import load_json
 from dispatcher.runs.stored import StoredFolders
 from tests.attacks.conftest import LIMITS, boxed, ground_at
 from tests.attacks.ground import Ground, hostile, shell
@@ -36,10 +37,16 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Agents that are greedy in a sandbox with small limits, next to one that only works."""
     rules = boxed() | {"harvest": HarvestLimits(file_bytes=1_000_000)}
     limits = replace(
-        LIMITS, log_bytes=LOG_BYTES, outcome_bytes=100_000, memory_bytes=400_000_000, file_bytes=80_000_000
+        LIMITS,
+        log_bytes=LOG_BYTES,
+        outcome_bytes=100_000,
+        memory_bytes=400_000_000,
+        file_bytes=80_000_000,
+        disk_bytes=100_000_000,
     )
     with ground_at(tmp_path_factory.mktemp("full"), rules=rules, limits=limits) as ground:
         ground.plan("greedy", worker=[[*hostile("memory:700", "big_file:500", "many_lines:20"), *writes()]])
+        ground.plan("hoarder", worker=[[*writes(), *hostile("fill_disk:150:60")]])
         ground.plan("loud", worker=[[*hostile("long_line:100"), *writes()]])
         ground.plan("bomb", worker=[[*writes(), *shell(BOMB), DONE]])
         ground.plan("deep", worker=[[*writes(), *hostile("deep_tree:1500")]])
@@ -55,10 +62,17 @@ def test_an_agent_takes_more_than_its_share(full: Ground, trick: str) -> None:
     assert full.loot("greedy", trick)["reached"] == ""
 
 
+def test_many_small_files_fill_the_disk(full: Ground) -> None:
+    assert full.loot("hoarder", "fill_disk:150:60")["reached"] == ""
+    ended = load_json(full.runs("hoarder")[0] / "exit.json") or {}
+    assert ended["because"] == "files-too-large"
+
+
 @pytest.mark.control
 def test_control_where_the_limit_is_higher_it_takes_it(ground: Ground) -> None:
-    ground.plan("greedy", worker=[[*hostile("memory:700", "big_file:500"), *writes()]])
+    ground.plan("greedy", worker=[[*hostile("memory:700", "big_file:500", "fill_disk:150:0"), *writes()]])
     ground.go()
+    assert ground.loot("greedy", "fill_disk:150:0")["reached"]
     assert ground.loot("greedy", "memory:700")["reached"]
     assert ground.loot("greedy", "big_file:500")["reached"]
     (ground.runs("greedy")[0] / "tmp" / "big").unlink()

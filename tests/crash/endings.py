@@ -32,7 +32,7 @@ def end_of(scene: Scene, journal: Journal, task: Task, agents: list[str]) -> End
     """
     pulls = [pull.number for pull in scene.pulls(SHOP)]
     world = scene.world
-    runs = Counter((str(record.run.role), record.result) for record in journal.load_runs())
+    runs = Counter((str(record.run.role), record.result.partition(" (")[0]) for record in journal.load_runs())
     return {
         "stage": task.stage,
         "counts": (task.rounds, task.attempts, task.same_check_failures),

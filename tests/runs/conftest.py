@@ -24,6 +24,7 @@ from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.plan import load_plan
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, find_shipped_prompts
+from dispatcher.runs.sandbox.grouping import Grouping, find_grouping
 from dispatcher.simulator import scripted_agent
 
 BOT = GitIdentity("shop-bot", "bot@shop.invalid")
@@ -59,12 +60,15 @@ class Desk:
     ordered: list[str] = field(default_factory=list)
     forge: tuple[str, Callable[[], str]] | None = None
     forge_proxy: bool = False
+    grouping: Callable[[], Grouping] = find_grouping
     censor: Censor = field(default_factory=Censor)
 
     @property
     def runs(self) -> ProcessRuns:
         """A new object each time: nothing may depend on the one that started a run."""
-        settings = RunSettings(self.root, BOT, grace_s=self.grace_s, isolation=self.isolation)
+        settings = RunSettings(
+            self.root, BOT, grace_s=self.grace_s, isolation=self.isolation, grouping=self.grouping
+        )
         return ProcessRuns(
             settings,
             {"agent": self.config},

@@ -339,7 +339,7 @@ def test_a_supervisor_loads_nothing_heavy() -> None:
     loaded = subprocess.run(
         [sys.executable, "-I", "-S", "-E", "-c", look], capture_output=True, text=True, check=True
     )
-    ours = "doorkeeper errand filechanges proctree runlock runlog screening spawn supervisor"
+    ours = "cgroup diskuse doorkeeper errand filechanges proctree runlock runlog screening spawn supervisor watching"
     assert loaded.stdout.split() == [
         "dispatcher",
         "dispatcher.runs",

@@ -44,7 +44,7 @@ def folder_of(office, run):
 
 
 def result_of(office, run):
-    return office.engine.desk.journal.load_run(run).result
+    return office.engine.desk.journal.load_run(run).result.partition(" (")[0]
 
 
 def agent_of(office, run):

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from dispatcher.core.rules import NetworkAccess, SandboxKind, SandboxRules
+from dispatcher.core.model import Stage
+from dispatcher.core.rules import Limits, NetworkAccess, SandboxKind, SandboxRules
 from dispatcher.runs.sandbox.trial import try_bwrap
 from tests.story.office import APPROVE, opened, rejects
 
@@ -30,3 +31,22 @@ def test_from_label_to_merge_ready_with_a_rework_inside_sandboxes(tmp_path):
         assert office.shown(office.pull(number)) == {"merge-ready", "@alice"}
         assert office.roles() == ["worker", "reviewer", "worker", "reviewer"]
         assert office.engine.desk.accidents == []
+
+
+HUNGRY = 'import sys; sys.path.insert(0, "."); bytearray(900_000_000)'
+FULL_OF_THREADS = "import threading, time; [threading.Thread(target=time.sleep, args=(60,), daemon=True).start() for _ in range(99)]"
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [(HUNGRY, "it ran out of memory, as its last words say; the limit is 400 MB"), (FULL_OF_THREADS, "the limit is 30 processes and threads at once")],
+)  # fmt: skip
+def test_a_limit_at_which_a_run_failed_is_named_in_explain(tmp_path, script, why):
+    sandbox = SandboxRules(SandboxKind.BWRAP, NetworkAccess.OFF)
+    limits = Limits(memory_bytes=400_000_000, processes=30, attempts=1)
+    with opened(tmp_path, rules={"sandbox": sandbox}, limits=limits) as office:
+        office.worker([{"run": ["{python}", "-I", "-S", "-c", script]}])
+        number = office.asks()
+        office.settle()
+        assert office.stage(number) is Stage.BLOCKED
+        assert why in office.explained(number)

@@ -92,6 +92,7 @@ class Parts:
         self.forge = ForgeOffice()
         self.isolates = True
         self.sandbox_trouble = None
+        self.group_trouble = ""
         self.engine_error = None
         self.ticks = 0
         self.ends = True
@@ -129,6 +130,9 @@ class Parts:
 
     def close(self):
         self.was_closed = True
+
+    def find_group_trouble(self):
+        return self.group_trouble
 
     def find_sandbox_trouble(self):
         return self.sandbox_trouble
@@ -580,6 +584,21 @@ def test_doctor_needs_a_person_for_what_is_bad(desk):
     assert verdicts(answer)["acme/shop"] == "bad"
     assert verdicts(answer)["isolation"] == "odd"
     assert verdicts(answer)["clock"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("why", "found"),
+    [
+        ("", "control groups (cgroup v2): the kernel bounds"),
+        ("nobody gave us one", "resource limits on each process, and a count of the whole run every second; no control groups: nobody"),
+    ],
+)  # fmt: skip
+def test_doctor_says_who_bounds_what_a_run_uses(desk, why, found):
+    desk.parts.group_trouble = why
+    _, answer = desk.ask("doctor")
+    (bounds,) = (finding for finding in answer["findings"] if finding["what"] == "bounds")
+    assert bounds["verdict"] == "fine"
+    assert found in bounds["found"]
 
 
 def test_doctor_says_why_no_sandbox_starts_and_who_goes_without(desk):
