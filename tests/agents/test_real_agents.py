@@ -7,8 +7,8 @@ import pytest
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.model import Stage
 from dispatcher.core.rules import Limits
-from tests.agents.lab import PROGRAMS, Program, lab
-from tests.support.model_scripts import good_colleague, mumbler, runaway
+from tests.agents.lab import KEY, PROGRAMS, Program, lab
+from tests.support.model_scripts import REPAIR, good_colleague, penitent, runaway
 from tests.support.model_server import Trouble, model_server
 
 ONE_TRY = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=60, reviewer_s=60)
@@ -37,14 +37,15 @@ def test_a_label_becomes_a_merge_ready_pull_request_with_one_rework(program: Pro
         assert office.roles() == ["worker", "reviewer", "worker", "reviewer"]
         assert sum(report.tokens or 0 for report in office.reports()) == model.total.total
         assert not office.leftovers()
-        outputs = [served.asked.last_output for served in model.served if served.asked]
-        assert any(
-            "Add the prices up" in output for output in outputs
-        )  # the agent's own commit, not one on its behalf
+        outputs = "\n".join(served.asked.last_output for served in model.served if served.asked)
+        assert "Add the prices up" in outputs, "the agent's own commit, not one on its behalf"
+        assert model.keys == {KEY}
+        assert KEY not in outputs, "the key is put in outside: `env` shows another word"
 
 
-@pytest.mark.parametrize("kind", ["claude", "codex"])
-@pytest.mark.parametrize("trouble", [Trouble.UNAUTHORIZED, Trouble.RATE_LIMITED])
+@pytest.mark.parametrize(
+    ("kind", "trouble"), [("claude", Trouble.UNAUTHORIZED), ("codex", Trouble.RATE_LIMITED)]
+)
 def test_a_refusal_of_the_api_is_the_set_ups_fault_not_the_tasks(
     kind: str, trouble: Trouble, tmp_path: Path
 ) -> None:
@@ -59,24 +60,32 @@ def test_a_refusal_of_the_api_is_the_set_ups_fault_not_the_tasks(
         assert not office.leftovers()
 
 
-def test_an_endless_loop_is_ended_and_its_tokens_are_known(tmp_path: Path) -> None:
+def test_an_endless_loop_is_ended_by_its_budget_and_its_tokens_are_known(tmp_path: Path) -> None:
     program = installed_program("codex")  # whose events tell no tokens before the end
-    limits = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=20)
+    limits = Limits(redispatch_cooldown_s=60, attempts=1, worker_s=60, tokens_per_run=5_000)
     with model_server(runaway) as model, lab(tmp_path, program, model, limits) as office:
         number = office.asks()
-        office.fails(number)
+        assert "tokens_per_run" in office.fails(number), office.last_words()
         report = office.reports()[0]
-        assert report.ended_because == "timed-out"
+        assert report.ended_because == "stopped"
         assert not office.leftovers()
         told = report.tokens or 0
         newest = max(one.count.total for one in model.served)
         assert model.total.total - 2 * newest <= told <= model.total.total
 
 
-def test_a_malformed_outcome_gets_one_repair_and_then_a_person(tmp_path: Path) -> None:
-    program = installed_program("claude")
-    with model_server(mumbler) as model, lab(tmp_path, program, model, ONE_TRY) as office:
+@pytest.mark.parametrize("kind", ["claude", "codex"])
+def test_a_repair_goes_on_with_the_conversation_of_its_run(kind: str, tmp_path: Path) -> None:
+    program = installed_program(kind)
+    with model_server(penitent) as model, lab(tmp_path, program, model, ONE_TRY) as office:
         number = office.asks()
-        assert office.finishes(number) is Stage.BLOCKED
-        assert office.task(number).blocked_why.startswith("malformed")
-        assert office.roles() == ["worker", "worker"]
+        assert office.publishes(number), office.last_words()
+        asked = [served.asked for served in model.served if served.asked and served.asked.tools]
+        repair = next(one for one in asked if REPAIR in one.text)
+        steps = max(one.steps for one in asked if REPAIR not in one.text)
+        assert repair.steps == steps, "what the commands of the first run printed is still there"
+        assert "You are the worker" in repair.text
+        second = office.reports()[1]
+        assert second.tokens == sum(
+            one.count.total for one in model.served if one.asked and REPAIR in one.asked.text
+        ), "the past of the session is in the first run's bill"

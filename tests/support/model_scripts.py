@@ -10,7 +10,7 @@ _OUTCOME = re.compile(r"Write exactly one JSON object to `([^`]+)`")
 _WORKER = "You are the worker"
 _REVIEWER = "You are the reviewer"
 _REWORK = "This is a rework"
-_REPAIR = "# Mend an outcome file"
+REPAIR = "# Mend an outcome file"
 _ENDS_BY_COMMAND = "COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 FIXED_FILE = "def total(prices):\n    return sum(prices)\n"
@@ -50,7 +50,7 @@ def mumbler(asked: Asked) -> Turn:
 
 def penitent(asked: Asked) -> Turn:
     """Its outcome is no JSON, until it is asked to mend it."""
-    if _REPAIR not in asked.text:
+    if REPAIR not in asked.text:
         return mumbler(asked) if _WORKER in asked.text else good_colleague(asked)
     if asked.edits_in_prose:
         return Say(json.dumps(DONE))
