@@ -45,7 +45,7 @@ def test_an_unknown_kind_is_told_the_nearest() -> None:
 def test_claude_is_called_headless_with_its_prompt_on_stdin() -> None:
     call = kind_named("claude").compose(AgentConfig("c", "claude", model="opus"), FOLDER, "prompt")
     assert " ".join(call.argv) == (
-        "claude -p --output-format stream-json --verbose --permission-mode bypassPermissions --model opus --add-dir /runs/r1/out"
+        "claude -p --output-format stream-json --verbose --add-dir /runs/r1/out --permission-mode bypassPermissions --model opus"
     )
     assert call.stdin == FOLDER.prompt
 
@@ -252,7 +252,7 @@ def test_geminis_settings_say_how_it_logs_in(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     call = kind_named("gemini").compose(AgentConfig("g", "gemini", model="pro"), folder, "prompt")
     assert " ".join(call.argv) == (
-        f"gemini --output-format stream-json --skip-trust --approval-mode yolo --model pro --include-directories {folder.out}"
+        f"gemini --output-format stream-json --skip-trust --include-directories {folder.out} --approval-mode yolo --model pro"
     )
     assert call.stdin == folder.prompt
     ((path, text),) = call.files

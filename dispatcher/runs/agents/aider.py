@@ -1,13 +1,13 @@
 """Aider, headless: `aider --message-file`, one request and its answer, written into files by itself."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
+from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
 from dispatcher.runs.agents.telling import (
     PRINTED,
     USAGE,
@@ -23,13 +23,8 @@ from dispatcher.runs.agents.telling import (
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
+_PROMPT = "aider-prompt.md"
 _USAGE_LOG = "aider-usage.jsonl"
-_STATUSES = {
-    "AuthenticationError": 401,
-    "PermissionDeniedError": 403,
-    "NotFoundError": 404,
-    "RateLimitError": 429,
-}
 _ABOUT_THE_OUTCOME = """
 
 ---
@@ -37,56 +32,6 @@ _ABOUT_THE_OUTCOME = """
 You cannot run commands, and you can edit files of the repository only. So do not write the outcome file: end your answer with the
 outcome's JSON object, on one line of its own, without a fence around it.
 """
-_FAILED = re.compile(r"^litellm\.(?:exceptions\.)?(\w+Error)\b")
-
-
-class AiderAgent(AgentKind):
-    """Prompt from a file; it runs no commands, edits nothing outside of the checkout, and exits with 0 whatever happens.
-
-    Not streaming, because only then its counts are those of the vendor. It commits nothing by itself: the message of such a commit is
-    asked of a model, and no log tells what that cost; the supervisor commits at the end. Nor does it sum up its one conversation, for
-    the same reason. Addresses in the prompt are not visited.
-    """
-
-    name: ClassVar[str] = "aider"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.LITELLM
-    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_LOG, is_lines=True),)
-    pass_env: ClassVar[tuple[str, ...]] = (
-        "ANTHROPIC_API_KEY",
-        "DEEPSEEK_API_KEY",
-        "GEMINI_API_KEY",
-        "OPENAI_API_BASE",
-        "OPENAI_API_KEY",
-        "OPENROUTER_API_KEY",
-    )
-    env: ClassVar[tuple[tuple[str, str], ...]] = (
-        (
-            "COLUMNS",
-            "20000",
-        ),  # an outcome that is broken into lines of a terminal's width is no JSON any more
-        ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
-    )
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
-        """The command line for one run, and the prompt with a word about the outcome."""
-        message = folder.home / "aider-prompt.md"
-        argv = [*(config.argv or ("aider",)), "--message-file", str(message), "--yes-always"]
-        argv += ["--no-pretty", "--no-stream", "--no-gitignore", "--no-detect-urls"]
-        argv += ["--no-check-update", "--no-show-release-notes", "--no-show-model-warnings"]
-        argv += ["--analytics-disable", "--analytics-log", str(folder.home / _USAGE_LOG)]
-        argv += ["--chat-history-file", str(folder.home / "aider.chat.md")]
-        argv += ["--input-history-file", str(folder.home / "aider.input")]
-        if not mentions_flag(config, "--max-chat-history-tokens"):
-            argv += ["--max-chat-history-tokens", "1000000"]
-        if not mentions_flag(config, "--auto-commits"):
-            argv += ["--no-auto-commits"]
-        if config.model:
-            argv += ["--model", config.model]
-        return Invocation((*argv, *config.extra_args), None, ((message, prompt + _ABOUT_THE_OUTCOME),))
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Lines for a person, and a log of its usage."""
-        return _AiderTelling()
 
 
 class _AiderTelling(Telling):
@@ -96,11 +41,11 @@ class _AiderTelling(Telling):
         self._counts = Counts()
 
     def read_line(self, line: str) -> Sequence[Told]:
-        found = _FAILED.search(line)
         told = [Told(PRINTED, line)] if line.strip() else []
-        if not found:
+        error = find_error(line) if line.startswith("litellm.") else ""
+        if not error:
             return told
-        status = _STATUSES.get(found[1])
+        status = STATUSES.get(error)
         return [*told, fault_of_status("aider", status, line) if status else fault_of_text("aider", line)]
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
@@ -118,6 +63,52 @@ class _AiderTelling(Telling):
     def find_final_text(self, log: str) -> str:
         """Whatever it printed: the model's answer is among it, as it was."""
         return log
+
+
+class AiderAgent(AgentKind):
+    """Prompt from a file; it runs no commands, edits nothing outside of the checkout, and exits with 0 whatever happens.
+
+    Not streaming, because only then its counts are those of the vendor. It commits nothing by itself: the message of such a commit is
+    asked of a model, and no log tells what that cost; the supervisor commits at the end. Nor does it sum up its one conversation, for
+    the same reason. Addresses in the prompt are not visited.
+    """
+
+    name: ClassVar[str] = "aider"
+    telling: ClassVar[type[Telling]] = _AiderTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.LITELLM
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_LOG, is_lines=True),)
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "ANTHROPIC_API_KEY",
+        "DEEPSEEK_API_KEY",
+        "GEMINI_API_KEY",
+        "OPENAI_API_BASE",
+        "OPENAI_API_KEY",
+        "OPENROUTER_API_KEY",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("COLUMNS", "20000"),  # an outcome that is broken into lines is no JSON any more
+        *OWN_PRICES,
+    )
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
+        """Headless, with a log of its usage, and everything that it writes down in the private HOME."""
+        home = folder.home
+        flags = ["--message-file", str(home / _PROMPT), "--yes-always"]
+        flags += ["--no-pretty", "--no-stream", "--no-gitignore", "--no-detect-urls"]
+        flags += ["--no-check-update", "--no-show-release-notes", "--no-show-model-warnings"]
+        flags += ["--analytics-disable", "--analytics-log", str(home / _USAGE_LOG)]
+        flags += ["--chat-history-file", str(home / "aider.chat.md")]
+        flags += ["--input-history-file", str(home / "aider.input")]
+        if not mentions_flag(config, "--max-chat-history-tokens"):
+            flags += ["--max-chat-history-tokens", "1000000"]
+        if not mentions_flag(config, "--auto-commits"):
+            flags += ["--no-auto-commits"]
+        return flags
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
+        """The command line for one run, and the prompt as a file, with a word about the outcome."""
+        message = (folder.home / _PROMPT, prompt + _ABOUT_THE_OUTCOME)
+        return Invocation(self.argv(config, folder), None, (message,))
 
 
 KIND = AiderAgent()

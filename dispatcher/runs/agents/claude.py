@@ -1,7 +1,7 @@
 """Claude Code, headless: `claude -p` with an event stream."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -33,62 +33,6 @@ from dispatcher.runs.agents.telling import (
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.sandbox.logins import Login
-
-
-class ClaudeAgent(AgentKind):
-    """Prompt on stdin (an argument of 300 KB is refused).
-
-    Its shell tools live in sessions of their own and survive its TERM, so INT goes first. Nobody is there to be asked, so
-    permissions are bypassed; as root it refuses that without IS_SANDBOX=1.
-    """
-
-    name: ClassVar[str] = "claude"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.CLAUDE
-    login_hosts: ClassVar[tuple[str, ...]] = (
-        "api.anthropic.com",
-        "console.anthropic.com",
-        "platform.claude.com",
-        "claude.ai",
-    )
-    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".claude/projects/*/*.jsonl", is_lines=True),)
-    logins: ClassVar[tuple[Login, ...]] = (Login(".claude", ".credentials.json", "CLAUDE_CONFIG_DIR"),)
-    pass_env: ClassVar[tuple[str, ...]] = (
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_AUTH_TOKEN",
-        "ANTHROPIC_BASE_URL",
-        "CLAUDE_CODE_OAUTH_TOKEN",
-        "CLAUDE_CONFIG_DIR",
-    )
-    env: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
-        ("DISABLE_AUTOUPDATER", "1"),
-        ("DISABLE_TELEMETRY", "1"),
-        ("IS_SANDBOX", "1"),
-    )
-
-    session_files: ClassVar[str] = ".claude/projects/*/*.jsonl"
-
-    def session_place(self, name: str, checkout: Path) -> str:
-        """Sessions lie in a folder that is named after the working folder, every odd character a dash."""
-        folder = re.sub(r"[^A-Za-z0-9]", "-", str(checkout))
-        return f".claude/projects/{folder}/{name.rpartition('/')[2]}"
-
-    def resume(self, call: Invocation, session_id: str) -> Invocation:
-        """The session by its id."""
-        return replace(call, argv=(*call.argv, "--resume", session_id))
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
-        """The command line for one run."""
-        argv = [*(config.argv or ("claude",)), "-p", "--output-format", "stream-json", "--verbose"]
-        if not mentions_flag(config, "--permission-mode", "--dangerously-skip-permissions"):
-            argv += ["--permission-mode", "bypassPermissions"]
-        if config.model:
-            argv += ["--model", config.model]
-        return Invocation((*argv, "--add-dir", str(folder.out), *config.extra_args), folder.prompt)
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Events, one JSON object per line."""
-        return _ClaudeTelling()
 
 
 class _ClaudeTelling(Telling):
@@ -175,6 +119,57 @@ def _counts_of(usage: dict[str, object]) -> Counts:
 def _result_text(block: dict[str, object]) -> str:
     content = block.get("content")
     return as_text(content) or "\n".join(as_text(one.get("text")) for one in as_objects(content))
+
+
+class ClaudeAgent(AgentKind):
+    """Prompt on stdin (an argument of 300 KB is refused).
+
+    Its shell tools live in sessions of their own and survive its TERM, so INT goes first. Nobody is there to be asked, so
+    permissions are bypassed; as root it refuses that without IS_SANDBOX=1.
+    """
+
+    name: ClassVar[str] = "claude"
+    telling: ClassVar[type[Telling]] = _ClaudeTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.CLAUDE
+    login_hosts: ClassVar[tuple[str, ...]] = (
+        "api.anthropic.com",
+        "console.anthropic.com",
+        "platform.claude.com",
+        "claude.ai",
+    )
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".claude/projects/*/*.jsonl", is_lines=True),)
+    logins: ClassVar[tuple[Login, ...]] = (Login(".claude", ".credentials.json", "CLAUDE_CONFIG_DIR"),)
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CONFIG_DIR",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("DISABLE_TELEMETRY", "1"),
+        ("IS_SANDBOX", "1"),
+    )
+
+    session_files: ClassVar[str] = ".claude/projects/*/*.jsonl"
+
+    def session_place(self, name: str, checkout: Path) -> str:
+        """Sessions lie in a folder that is named after the working folder, every odd character a dash."""
+        folder = re.sub(r"[^A-Za-z0-9]", "-", str(checkout))
+        return f".claude/projects/{folder}/{name.rpartition('/')[2]}"
+
+    def resume(self, call: Invocation, session_id: str) -> Invocation:
+        """The session by its id."""
+        return replace(call, argv=(*call.argv, "--resume", session_id))
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
+        """Headless, with events; nobody is asked, unless the person's own arguments want it."""
+        flags = ["-p", "--output-format", "stream-json", "--verbose", "--add-dir", str(folder.out)]
+        if not mentions_flag(config, "--permission-mode", "--dangerously-skip-permissions"):
+            flags += ["--permission-mode", "bypassPermissions"]
+        return flags
 
 
 KIND = ClaudeAgent()

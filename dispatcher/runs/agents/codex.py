@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -33,45 +33,6 @@ from dispatcher.runs.sandbox.logins import Login
 
 _REFUSED = re.compile(r"Read-only file system|bwrap: [^\"\\]{0,80}|rejected by (?:user|policy)[^\"\\]{0,40}")
 """How a command fails that the program's own sandbox refuses; its events do not show such a command."""
-
-
-class CodexAgent(AgentKind):
-    """Prompt on stdin (`-`); it reports no cost, and tokens only at the end: its own session file tells them while it works.
-
-    Unless `extra_args` say otherwise it runs in its own workspace sandbox. That sandbox mounts `.git` read-only, so that no commit
-    succeeds: the folder is named as writable. It has no network, not even loopback sockets. It fails silently when CODEX_HOME lies under the
-    temporary folder: CODEX_HOME therefore comes from the host or stays in the private HOME.
-    """
-
-    name: ClassVar[str] = "codex"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.CODEX
-    login_hosts: ClassVar[tuple[str, ...]] = ("api.openai.com", "auth.openai.com", "chatgpt.com")
-    side_files: ClassVar[tuple[SideFile, ...]] = (
-        SideFile(".codex/sessions/*/*/*/rollout-*.jsonl", is_lines=True),
-    )
-    logins: ClassVar[tuple[Login, ...]] = (Login(".codex", "auth.json", "CODEX_HOME"),)
-    boxed_args: ClassVar[tuple[str, ...]] = ("--sandbox", "danger-full-access")
-    pass_env: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL")
-
-    session_files: ClassVar[str] = ".codex/sessions/*/*/*/rollout-*.jsonl"
-
-    def resume(self, call: Invocation, session_id: str) -> Invocation:
-        """A subcommand behind the options; the prompt still comes on stdin."""
-        return replace(call, argv=(*call.argv[:-1], "resume", session_id, "-"))
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
-        """The command line for one run."""
-        argv = [*(config.argv or ("codex",)), "exec", "--json", "--disable", "plugins"]
-        if not mentions_flag(config, "--sandbox", "-s", "--dangerously-bypass-approvals-and-sandbox"):
-            argv += ["--sandbox", "workspace-write", "--add-dir", str(folder.out)]
-            argv += ["--add-dir", str(folder.checkout / ".git")]
-        if config.model:
-            argv += ["--model", config.model]
-        return Invocation((*argv, *config.extra_args, "-"), folder.prompt)
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Events, one JSON object per line."""
-        return _CodexTelling()
 
 
 class _CodexTelling(Telling):
@@ -141,6 +102,41 @@ def _counts_of(usage: dict[str, object]) -> Counts:
     return Counts(
         max(0, as_count(usage.get("input_tokens")) - cached), cached, as_count(usage.get("output_tokens"))
     )
+
+
+class CodexAgent(AgentKind):
+    """Prompt on stdin (`-`); it reports no cost, and tokens only at the end: its own session file tells them while it works.
+
+    Unless `extra_args` say otherwise it runs in its own workspace sandbox. That sandbox mounts `.git` read-only, so that no commit
+    succeeds: the folder is named as writable. It has no network, not even loopback sockets. It fails silently when CODEX_HOME lies under the
+    temporary folder: CODEX_HOME therefore comes from the host or stays in the private HOME.
+    """
+
+    name: ClassVar[str] = "codex"
+    telling: ClassVar[type[Telling]] = _CodexTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.CODEX
+    login_hosts: ClassVar[tuple[str, ...]] = ("api.openai.com", "auth.openai.com", "chatgpt.com")
+    side_files: ClassVar[tuple[SideFile, ...]] = (
+        SideFile(".codex/sessions/*/*/*/rollout-*.jsonl", is_lines=True),
+    )
+    logins: ClassVar[tuple[Login, ...]] = (Login(".codex", "auth.json", "CODEX_HOME"),)
+    boxed_args: ClassVar[tuple[str, ...]] = ("--sandbox", "danger-full-access")
+    pass_env: ClassVar[tuple[str, ...]] = ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL")
+
+    last_args: ClassVar[tuple[str, ...]] = ("-",)
+    session_files: ClassVar[str] = ".codex/sessions/*/*/*/rollout-*.jsonl"
+
+    def resume(self, call: Invocation, session_id: str) -> Invocation:
+        """A subcommand behind the options; the prompt still comes on stdin."""
+        return replace(call, argv=(*call.argv[:-1], "resume", session_id, "-"))
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
+        """Headless, with events, in its own sandbox unless the person's own arguments name another."""
+        flags = ["exec", "--json", "--disable", "plugins"]
+        if not mentions_flag(config, "--sandbox", "-s", "--dangerously-bypass-approvals-and-sandbox"):
+            flags += ["--sandbox", "workspace-write", "--add-dir", str(folder.out)]
+            flags += ["--add-dir", str(folder.checkout / ".git")]
+        return flags
 
 
 KIND = CodexAgent()

@@ -1,12 +1,12 @@
 """Copilot CLI, headless, with an event stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
-from dispatcher.runs.agents.kind import AgentKind, Invocation
+from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.telling import (
     DENIED,
     RESULT,
@@ -30,44 +30,6 @@ from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.sandbox.logins import Login
 
 _USAGE_FILE = "copilot-usage.json"
-
-
-class CopilotAgent(AgentKind):
-    """Prompt on stdin, text in `assistant.message`, tokens in a file of its own at the end; it reports no amount of money.
-
-    It writes `******` over whatever looks like the key in its output. It needs no forge token with a model provider of one's own;
-    the subscription's needs COPILOT_GITHUB_TOKEN, a token that may do nothing but ask Copilot.
-    """
-
-    name: ClassVar[str] = "copilot"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.COPILOT
-    login_hosts: ClassVar[tuple[str, ...]] = ("api.github.com", "*.githubcopilot.com")
-    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_FILE, is_lines=False),)
-    logins: ClassVar[tuple[Login, ...]] = (Login(".copilot", "config.json"),)
-    pass_env: ClassVar[tuple[str, ...]] = (
-        "COPILOT_GITHUB_TOKEN",
-        "COPILOT_MODEL",
-        "COPILOT_OFFLINE",
-        "COPILOT_PROVIDER_API_KEY",
-        "COPILOT_PROVIDER_BASE_URL",
-        "COPILOT_PROVIDER_BEARER_TOKEN",
-        "COPILOT_PROVIDER_TYPE",
-        "COPILOT_PROVIDER_WIRE_API",
-    )
-    env: ClassVar[tuple[tuple[str, str], ...]] = (("COPILOT_AUTO_UPDATE", "false"),)
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
-        """The command line for one run."""
-        argv = [*(config.argv or ("copilot",)), "--output-format", "json", "--no-color", "--no-ask-user"]
-        argv += ["--disable-builtin-mcps", "--usage-output-file", str(folder.home / _USAGE_FILE)]
-        argv += ["--allow-all-tools", "--allow-all-paths"]
-        if config.model:
-            argv += ["--model", config.model]
-        return Invocation((*argv, *config.extra_args), folder.prompt)
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Events, one JSON object per line."""
-        return _CopilotTelling()
 
 
 class _CopilotTelling(Telling):
@@ -116,6 +78,40 @@ def _counts_of(usage: dict[str, object]) -> Counts:
     return Counts(
         max(0, as_count(usage.get("inputTokens")) - cached), cached, as_count(usage.get("outputTokens"))
     )
+
+
+class CopilotAgent(AgentKind):
+    """Prompt on stdin, text in `assistant.message`, tokens in a file of its own at the end; it reports no amount of money.
+
+    It writes `******` over whatever looks like the key in its output. It needs no forge token with a model provider of one's own;
+    the subscription's needs COPILOT_GITHUB_TOKEN, a token that may do nothing but ask Copilot.
+    """
+
+    name: ClassVar[str] = "copilot"
+    telling: ClassVar[type[Telling]] = _CopilotTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.COPILOT
+    login_hosts: ClassVar[tuple[str, ...]] = ("api.github.com", "*.githubcopilot.com")
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_USAGE_FILE, is_lines=False),)
+    logins: ClassVar[tuple[Login, ...]] = (Login(".copilot", "config.json"),)
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "COPILOT_GITHUB_TOKEN",
+        "COPILOT_MODEL",
+        "COPILOT_OFFLINE",
+        "COPILOT_PROVIDER_API_KEY",
+        "COPILOT_PROVIDER_BASE_URL",
+        "COPILOT_PROVIDER_BEARER_TOKEN",
+        "COPILOT_PROVIDER_TYPE",
+        "COPILOT_PROVIDER_WIRE_API",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (("COPILOT_AUTO_UPDATE", "false"),)
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:  # noqa: ARG002 - every kind's shape
+        """Headless, with events and a file for its usage; nobody is asked."""
+        usage = str(folder.home / _USAGE_FILE)
+        return (
+            *("--output-format", "json", "--no-color", "--no-ask-user", "--disable-builtin-mcps"),
+            *("--usage-output-file", usage, "--allow-all-tools", "--allow-all-paths"),
+        )
 
 
 KIND = CopilotAgent()

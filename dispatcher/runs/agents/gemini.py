@@ -1,7 +1,8 @@
 """Gemini CLI, headless: `gemini --output-format stream-json` with the prompt on stdin."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
@@ -38,50 +39,6 @@ _SETTINGS: dict[str, object] = {
 }
 _TOOLS = ("run_shell_command", "write_file", "replace")
 _AUTH_TYPES = {"GOOGLE_GENAI_USE_GCA": "oauth-personal", "GOOGLE_GENAI_USE_VERTEXAI": "vertex-ai"}
-
-
-class GeminiAgent(AgentKind):
-    """Prompt on stdin; it reports no cost, and tokens only at the end: its own chat file tells them while it works.
-
-    Its settings stand in the private HOME: how it logs in (an API key unless the agent's `env` names Vertex AI or a Google login),
-    no self-update, no statistics. The folder of the outcome is named, because it refuses to write outside of what it knows.
-    """
-
-    name: ClassVar[str] = "gemini"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.GEMINI
-    login_hosts: ClassVar[tuple[str, ...]] = (
-        "generativelanguage.googleapis.com",
-        "cloudcode-pa.googleapis.com",
-        "oauth2.googleapis.com",
-    )
-    side_files: ClassVar[tuple[SideFile, ...]] = (
-        SideFile(".gemini/tmp/*/chats/session-*.jsonl", is_lines=True),
-    )
-    logins: ClassVar[tuple[Login, ...]] = (Login(".gemini", "oauth_creds.json"),)
-    pass_env: ClassVar[tuple[str, ...]] = (
-        "GEMINI_API_KEY",
-        "GEMINI_CLI_HOME",
-        "GOOGLE_API_KEY",
-        "GOOGLE_CLOUD_LOCATION",
-        "GOOGLE_CLOUD_PROJECT",
-        "GOOGLE_GEMINI_BASE_URL",
-    )
-    env: ClassVar[tuple[tuple[str, str], ...]] = (("GEMINI_CLI_NO_RELAUNCH", "true"),)
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
-        """The command line for one run, and its settings."""
-        argv = [*(config.argv or ("gemini",)), "--output-format", "stream-json", "--skip-trust"]
-        if not mentions_flag(config, "--approval-mode", "--yolo", "-y"):
-            argv += ["--approval-mode", "yolo"]
-        if config.model:
-            argv += ["--model", config.model]
-        argv += ["--include-directories", str(folder.out), *config.extra_args]
-        settings = folder.home / ".gemini" / "settings.json"
-        return Invocation(tuple(argv), folder.prompt, ((settings, _render_settings(config)),))
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Events, one JSON object per line."""
-        return _GeminiTelling()
 
 
 def _render_settings(config: AgentConfig) -> str:
@@ -162,6 +119,48 @@ def _read_tool_result(event: dict[str, object]) -> Sequence[Told]:
     tool = next((name for name in _TOOLS if f'"{name}"' in said), "")
     is_denied = ("policy" in kind or "denied" in kind) or (kind == "tool_not_registered" and tool)
     return (result, Told(DENIED, tool or "a tool")) if is_denied else (result,)
+
+
+class GeminiAgent(AgentKind):
+    """Prompt on stdin; it reports no cost, and tokens only at the end: its own chat file tells them while it works.
+
+    Its settings stand in the private HOME: how it logs in (an API key unless the agent's `env` names Vertex AI or a Google login),
+    no self-update, no statistics. The folder of the outcome is named, because it refuses to write outside of what it knows.
+    """
+
+    name: ClassVar[str] = "gemini"
+    telling: ClassVar[type[Telling]] = _GeminiTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.GEMINI
+    login_hosts: ClassVar[tuple[str, ...]] = (
+        "generativelanguage.googleapis.com",
+        "cloudcode-pa.googleapis.com",
+        "oauth2.googleapis.com",
+    )
+    side_files: ClassVar[tuple[SideFile, ...]] = (
+        SideFile(".gemini/tmp/*/chats/session-*.jsonl", is_lines=True),
+    )
+    logins: ClassVar[tuple[Login, ...]] = (Login(".gemini", "oauth_creds.json"),)
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "GEMINI_API_KEY",
+        "GEMINI_CLI_HOME",
+        "GOOGLE_API_KEY",
+        "GOOGLE_CLOUD_LOCATION",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_GEMINI_BASE_URL",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (("GEMINI_CLI_NO_RELAUNCH", "true"),)
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
+        """Headless, with events; nobody is asked, unless the person's own arguments want it."""
+        flags = ["--output-format", "stream-json", "--skip-trust", "--include-directories", str(folder.out)]
+        if not mentions_flag(config, "--approval-mode", "--yolo", "-y"):
+            flags += ["--approval-mode", "yolo"]
+        return flags
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
+        """The command line for one run, and its settings."""
+        settings = (folder.home / ".gemini" / "settings.json", _render_settings(config))
+        return replace(super().compose(config, folder, prompt), files=(settings,))
 
 
 KIND = GeminiAgent()

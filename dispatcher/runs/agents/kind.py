@@ -1,7 +1,6 @@
 """What the runs room needs to know of an agent program. One file per kind beside this one."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +24,7 @@ class Invocation:
     files: tuple[tuple[Path, str], ...] = ()
 
 
-class AgentKind(ABC):
+class AgentKind:
     """One family of agent programs. Each file of a kind ends with the one object of it, `KIND`."""
 
     name: ClassVar[str]
@@ -37,6 +36,10 @@ class AgentKind(ABC):
     """Names of host variables that this kind needs, where they are set."""
     env: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Variables that this kind always gets."""
+    last_args: ClassVar[tuple[str, ...]] = ()
+    """What stands behind everything else on its command line."""
+    telling: ClassVar[type[Telling]] = Telling
+    """How the output of one run is understood."""
 
     vendors: ClassVar[tuple[Vendor, ...]] = ()
     """Whose models the program asks, and how it is led to them by way of a door that has the key."""
@@ -60,13 +63,26 @@ class AgentKind(ABC):
         del session_id
         return call
 
-    @abstractmethod
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
-        """The command line for one run."""
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
+        """The arguments of this kind for one run, without model and prompt: none, unless the kind has some."""
+        del config, folder
+        return ()
 
-    @abstractmethod
+    def argv(self, config: AgentConfig, folder: RunFolder) -> tuple[str, ...]:
+        """The command line without the prompt: the program, its flags, the model, and the person's own arguments behind them."""
+        model = ("--model", config.model) if config.model else ()
+        program = config.argv or (self.name,)
+        return (*program, *self.flags(config, folder), *model, *config.extra_args, *self.last_args)
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
+        """How the program is started for one run; most read the prompt from stdin."""
+        del prompt
+        return Invocation(self.argv(config, folder), folder.prompt)
+
     def tell(self, hints: Mapping[str, object]) -> Telling:
-        """How the output of one run is understood. `hints` are what `hints_for` gave, read back from a JSON file."""
+        """What listens to the output of one run. `hints` are what `hints_for` gave, read back from a JSON file."""
+        del hints
+        return self.telling()
 
     def hints_for(self, config: AgentConfig) -> dict[str, object]:
         """What of the configuration is needed to understand the output."""

@@ -1,13 +1,13 @@
 """mini-swe-agent, headless: `mini-swe-agent --exit-immediately`, which keeps its whole trajectory in one JSON file."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status
 from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
+from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
 from dispatcher.runs.agents.telling import (
     PRINTED,
     USAGE,
@@ -26,58 +26,18 @@ from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _TRAJECTORY = "trajectory.json"
-_STATUSES = {
-    "AuthenticationError": 401,
-    "PermissionDeniedError": 403,
-    "NotFoundError": 404,
-    "RateLimitError": 429,
-}
-_FAILED = re.compile(
-    r"litellm\.(?:exceptions\.)?(AuthenticationError|PermissionDeniedError|NotFoundError|RateLimitError|InternalServerError|ServiceUnavailableError|APIConnectionError)"
-)
-
-
-class MiniSweAgent(AgentKind):
-    """Prompt as an argument (a long one as a pointer to the file), price and tokens in the trajectory."""
-
-    name: ClassVar[str] = "mini-swe-agent"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.LITELLM
-    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_TRAJECTORY, is_lines=False),)
-    pass_env: ClassVar[tuple[str, ...]] = (
-        "ANTHROPIC_API_KEY",
-        "GEMINI_API_KEY",
-        "MSWEA_MODEL_NAME",
-        "OPENAI_API_BASE",
-        "OPENAI_API_KEY",
-        "OPENROUTER_API_KEY",
-    )
-    env: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("LITELLM_LOCAL_MODEL_COST_MAP", "True"),
-        ("MSWEA_CONFIGURED", "true"),
-        ("MSWEA_COST_TRACKING", "ignore_errors"),
-        ("MSWEA_SILENT_STARTUP", "1"),
-    )
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
-        """The command line for one run."""
-        argv = [*(config.argv or ("mini-swe-agent",)), "--yolo", "--exit-immediately"]
-        argv += ["--output", str(folder.home / _TRAJECTORY), "--task", as_argument(prompt, folder)]
-        if config.model:
-            argv += ["--model", config.model]
-        return Invocation((*argv, *config.extra_args), None)
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Lines for a person, and the trajectory."""
-        return _MiniTelling()
+_OVERLOADED = frozenset({"InternalServerError", "ServiceUnavailableError", "APIConnectionError"})
 
 
 class _MiniTelling(Telling):
     has_stream = False
 
     def read_line(self, line: str) -> Sequence[Told]:
-        found = _FAILED.search(line)
         told = [Told(PRINTED, line)] if line.strip() else []
-        return [*told, fault_of_status("mini-swe-agent", _STATUSES.get(found[1], 500))] if found else told
+        error = find_error(line)
+        if error in STATUSES or error in _OVERLOADED:
+            told.append(fault_of_status("mini-swe-agent", STATUSES.get(error, 500)))
+        return told
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         """A price of 0 is what it says of a model that it knows no price of."""
@@ -100,6 +60,37 @@ def _counts_of(message: dict[str, object]) -> Counts:
     cached = as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens"))
     read = max(0, as_count(usage.get("prompt_tokens")) - cached)
     return Counts(read, cached, as_count(usage.get("completion_tokens")))
+
+
+class MiniSweAgent(AgentKind):
+    """Prompt as an argument (a long one as a pointer to the file), price and tokens in the trajectory."""
+
+    name: ClassVar[str] = "mini-swe-agent"
+    telling: ClassVar[type[Telling]] = _MiniTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.LITELLM
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(_TRAJECTORY, is_lines=False),)
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "MSWEA_MODEL_NAME",
+        "OPENAI_API_BASE",
+        "OPENAI_API_KEY",
+        "OPENROUTER_API_KEY",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (
+        *OWN_PRICES,
+        ("MSWEA_CONFIGURED", "true"),
+        ("MSWEA_COST_TRACKING", "ignore_errors"),
+        ("MSWEA_SILENT_STARTUP", "1"),
+    )
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:  # noqa: ARG002 - every kind's shape
+        """Headless, with its trajectory in the private HOME."""
+        return ("--yolo", "--exit-immediately", "--output", str(folder.home / _TRAJECTORY))
+
+    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
+        """The command line for one run, the prompt at its end."""
+        return Invocation((*self.argv(config, folder), "--task", as_argument(prompt, folder)), None)
 
 
 KIND = MiniSweAgent()

@@ -1,13 +1,13 @@
 """OpenCode, headless: `opencode run` with an event stream."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
-from dispatcher.runs.agents.kind import AgentKind, Invocation
+from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.telling import (
     DENIED,
     RESULT,
@@ -32,44 +32,6 @@ from dispatcher.runs.sandbox.logins import Login
 _STREAM_ERROR = re.compile(r'level=ERROR .*message="stream error".* error\.error="([^"]*)"')
 _DENIED = re.compile(r"rejected permission|prevents you from using|unavailable tool", re.IGNORECASE)
 _ASKED = re.compile(r"unavailable tool '(\w+)'")
-
-
-class OpenCodeAgent(AgentKind):
-    """Prompt on stdin, text in `text` events, tokens and cost in one `step_finish` per turn.
-
-    A title of our own saves the extra request that would make one up, which no event reports.
-    """
-
-    name: ClassVar[str] = "opencode"
-    vendors: ClassVar[tuple[Vendor, ...]] = vendors.OPENCODE
-    login_hosts: ClassVar[tuple[str, ...]] = ("opencode.ai",)
-    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".local/share/opencode/log/*.log", is_lines=True),)
-    logins: ClassVar[tuple[Login, ...]] = (Login(".local/share/opencode", "auth.json"),)
-    pass_env: ClassVar[tuple[str, ...]] = (
-        "ANTHROPIC_API_KEY",
-        "GEMINI_API_KEY",
-        "OPENAI_API_KEY",
-        "OPENCODE_API_KEY",
-        "OPENCODE_CONFIG",
-        "OPENCODE_CONFIG_CONTENT",
-        "OPENROUTER_API_KEY",
-    )
-    env: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
-        ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
-    )
-
-    def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:  # noqa: ARG002 - every kind's shape
-        """The command line for one run."""
-        argv = [*(config.argv or ("opencode",)), "run", "--format", "json", "--auto"]
-        argv += ["--title", folder.path.name]
-        if config.model:
-            argv += ["--model", config.model]
-        return Invocation((*argv, *config.extra_args), folder.prompt)
-
-    def tell(self, hints: Mapping[str, object]) -> Telling:  # noqa: ARG002 - every kind's shape
-        """Events, one JSON object per line."""
-        return _OpenCodeTelling()
 
 
 class _OpenCodeTelling(Telling):
@@ -134,6 +96,37 @@ def _denied_tool(tool: str, error: str) -> str:
     """A tool that is denied is not offered; one that the model asks for all the same comes as `invalid`."""
     found = _ASKED.search(error)
     return found[1] if found else tool or "a tool"
+
+
+class OpenCodeAgent(AgentKind):
+    """Prompt on stdin, text in `text` events, tokens and cost in one `step_finish` per turn.
+
+    A title of our own saves the extra request that would make one up, which no event reports.
+    """
+
+    name: ClassVar[str] = "opencode"
+    telling: ClassVar[type[Telling]] = _OpenCodeTelling
+    vendors: ClassVar[tuple[Vendor, ...]] = vendors.OPENCODE
+    login_hosts: ClassVar[tuple[str, ...]] = ("opencode.ai",)
+    side_files: ClassVar[tuple[SideFile, ...]] = (SideFile(".local/share/opencode/log/*.log", is_lines=True),)
+    logins: ClassVar[tuple[Login, ...]] = (Login(".local/share/opencode", "auth.json"),)
+    pass_env: ClassVar[tuple[str, ...]] = (
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "OPENAI_API_KEY",
+        "OPENCODE_API_KEY",
+        "OPENCODE_CONFIG",
+        "OPENCODE_CONFIG_CONTENT",
+        "OPENROUTER_API_KEY",
+    )
+    env: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
+        ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
+    )
+
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:  # noqa: ARG002 - every kind's shape
+        """Headless, with events, under a title of our own."""
+        return ("run", "--format", "json", "--auto", "--title", folder.path.name)
 
 
 KIND = OpenCodeAgent()

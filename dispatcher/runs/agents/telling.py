@@ -145,8 +145,9 @@ class Telling:
         return (Told(PRINTED, line),) if line.strip() else ()
 
     def read_event(self, event: dict[str, object]) -> Sequence[Told]:
-        """What one event tells."""
-        raise NotImplementedError
+        """What one event tells: nothing, unless the kind knows better."""
+        del event
+        return ()
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         """What a file tells that the program keeps in its HOME: one line of it, or all of it, as the kind's `SideFile` says."""
