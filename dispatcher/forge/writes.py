@@ -212,8 +212,8 @@ class Writer:
 
     def _find_open_pull(self, place: str, order: PullOrder) -> Node:
         owner = order.repo.partition("/")[0]
-        for head in (f"{owner}:{order.branch}", ""):
-            params = {"state": "open", "per_page": "100"} | ({"head": head} if head else {})
+        every_open = {"state": "open", "per_page": "100"}
+        for params in (every_open | {"head": f"{owner}:{order.branch}"}, every_open):
             for pull in self.connection.get(f"{place}/pulls", params).nodes:
                 if pull.must("head").text("ref") == order.branch:
                     return pull
@@ -310,4 +310,4 @@ def _body_with(body: str, findings: tuple[Finding, ...]) -> str:
         f"- `{finding.path.replace('`', chr(39))}:{finding.line}` {_words_of(finding)}"
         for finding in findings
     ]
-    return "\n".join([body, "", *rows]) if rows else body
+    return "\n".join([body, "", *rows])

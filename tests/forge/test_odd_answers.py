@@ -1,5 +1,7 @@
 """Answers that the simulator does not give: GitHub's half-truths, written down by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from dispatcher.core.errors import Gone, NeedsPerson, QuotaSpent, RetryLater
@@ -166,6 +168,26 @@ def test_a_label_that_somebody_else_just_created_is_looked_up(script, writer):
     assert "L_new" in script.asked[-1][2]
 
 
+def test_a_label_that_somebody_else_just_created_does_not_count_as_ours(script, writer):
+    script.says(422, {"message": "Validation Failed", "errors": [{"code": "already_exists"}]})
+    script.says(200, {"name": "new", "node_id": "L_new"})
+    assert not writer.create_label(1, "new")
+
+
+def test_a_status_comment_is_remembered_on_the_item_that_it_is_on(script, writer, clock):
+    """The issue of the task is known, too, and has none."""
+    issue = ItemKey(1, 6)
+    writer.memory.keep(replace(writer.memory.items[KEY], key=issue, node_id="I_6"))
+    writer.memory.keep_numbers(1, Numbers(6, 7))
+    node = {"id": "C", "databaseId": 3, "updatedAt": "2026-11-21T09:00:05Z"}
+    script.says(200, graph(comment0={"commentEdge": {"node": node}, "subject": state()}))
+
+    StageWriter(writer, "here").show(StageOrder(SHOP, None, ItemOrder(KEY), "At work.", KEY, None))
+
+    known = writer.memory.items
+    assert ([c.id for c in known[KEY].comments], known[issue].comments) == ([3], ())
+
+
 # ---------------------------------------------------------------- claims
 
 
@@ -186,7 +208,17 @@ def test_a_claim_on_an_item_that_is_gone_says_so(script, writer, clock):
         Claimer(writer, clock).claim(claim_order(clock))
 
 
-def test_a_claim_on_a_server_without_dependencies_is_sent_again_without_them(script, writer, clock):
+def test_a_claim_whose_comment_is_gone_says_so_whatever_else_went_wrong(script, writer, clock):
+    gone = failure("status", "NOT_FOUND")["errors"]
+    script.says(
+        200, graph(assign=None, status=None) | {"errors": [*failure("assign", "FORBIDDEN")["errors"], *gone]}
+    )
+    with pytest.raises(Gone):
+        Claimer(writer, clock).claim(claim_order(clock))
+
+
+def claimed_item():
+    """What the answer to a claim shows: the comment, and in it the item with the bot on it."""
     comment = {
         "id": "C",
         "databaseId": 3,
@@ -200,10 +232,26 @@ def test_a_claim_on_a_server_without_dependencies_is_sent_again_without_them(scr
         assignees={"nodes": [bot]}, comments={"pageInfo": {"hasPreviousPage": False}, "nodes": [comment | {"author": bot}]},
     )  # fmt: skip
     repository = {"databaseId": 1, "nameWithOwner": SHOP, "item": item}
+    return {"commentEdge": {"node": comment | {"repository": repository}}}
+
+
+def test_a_claim_holds_though_a_part_of_what_was_read_back_is_withheld(script, writer, clock):
+    """Who the collaborators are is not shown to every token."""
+    withheld = {
+        "type": "FORBIDDEN",
+        "message": "no",
+        "path": ["status", "commentEdge", "node", "collaborators"],
+    }
+    script.says(200, graph(assign={}, status=claimed_item()) | {"errors": [withheld]})
+    snapshot = Claimer(writer, clock).claim(claim_order(clock))
+    assert [marker.run_id for marker in snapshot.markers] == ["run-1"]
+
+
+def test_a_claim_on_a_server_without_dependencies_is_sent_again_without_them(script, writer, clock):
     script.says(
         200, {"errors": [{"message": "Field 'issueDependenciesSummary' doesn't exist on type 'Issue'"}]}
     )
-    script.says(200, graph(assign={}, status={"commentEdge": {"node": comment | {"repository": repository}}}))
+    script.says(200, graph(assign={}, status=claimed_item()))
     snapshot = Claimer(writer, clock).claim(claim_order(clock))
     assert [marker.run_id for marker in snapshot.markers] == ["run-1"]
     assert "issueDependenciesSummary" not in script.asked[1][2]
