@@ -16,7 +16,7 @@ def _changes(call: Call) -> issues.Changes:
     body = call.json
     assignees = call.texts("assignees") if body.get("assignees") is not None else None
     if assignees is None and isinstance(body.get("assignee"), str):
-        assignees = [body["assignee"]] if body["assignee"] else []
+        assignees = [body["assignee"]]  # "" is nobody, and nobody cannot be assigned
     return issues.Changes(
         title=call.text_or_none("title"),
         body=call.new_body(),
@@ -94,8 +94,8 @@ def list_repo_comments(call: Call) -> Answer:
 
     def key(pair: tuple[Issue, Comment]) -> tuple[float, int]:
         comment = pair[1]
-        at = comment.updated_at if by == "updated" else comment.created_at
-        return (at.timestamp() if by else 0.0, comment.id)
+        at = comment.updated_at if by == "updated" else comment.created_at  # ids grow with time
+        return (at.timestamp(), comment.id)
 
     found.sort(key=key, reverse=bool(by) and call.query("direction", "desc") == "desc")
     return call.page(found, lambda pair: call.show.comment(*pair))
