@@ -165,7 +165,7 @@ class Executor:
             cause = str(BlockCause.CHECK_ABSENT) if isinstance(error, ProgramAbsent) else ""
             self._give_up(task, EffectRefused(type(stored.effect).__name__, str(error), cause))
             return
-        until = error.until if isinstance(error, RetryLater) and error.until else None
+        until = error.until if isinstance(error, RetryLater) else None
         retry_at = until or now + BACKOFF[min(max(tries - 1, 0), len(BACKOFF) - 1)]
         if counts:
             self._desk.journal.mark_failed(stored.id, str(error), retry_at)
