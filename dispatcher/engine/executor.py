@@ -246,12 +246,11 @@ class Executor:
                 assert_never(effect)
 
     def _slowly(self, stored: StoredEffect, prepare: Callable[[], Work]) -> Sequence[Event]:
-        """Begin the work beside the loop, or collect what it found."""
+        """Begin the work beside the loop, or collect what it found; what is under way is not ready, and does not get here."""
         jobs = self._desk.jobs
         if jobs.is_done(stored.id):
             return jobs.collect(stored.id)
-        if not jobs.is_known(stored.id):
-            jobs.begin(stored.id, prepare())
+        jobs.begin(stored.id, prepare())
         raise NotYet
 
     # ------------------------------------------------------------ runs

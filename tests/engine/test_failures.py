@@ -118,6 +118,29 @@ def test_during_an_outage_nothing_is_counted_however_often_it_fails(room):
     assert only(room).tries == 0, "ten minutes ago is not lately"
 
 
+def test_an_outage_behind_two_failures_is_not_the_third(room):
+    task = room.task()
+    room.wants(task, room.comment(task))
+    room.forge.fails("post_comment", RetryLater("502"))
+    for _ in range(2):
+        room.act()
+        room.passes(601)
+    room.passes(60, reached=False)
+    room.act()
+    assert (room.stage(task), only(room).tries) == (Stage.QUEUED, 2)
+
+
+def test_slow_work_that_failed_was_sent_when_it_began(room):
+    task = room.task(Stage.REVIEWING, pull=2, head="a" * 40)
+    room.wants(task, CheckHead("check", "a" * 40))
+    room.git.fails("check_head", RetryLater("no answer"))
+    began = room.now()
+    room.act()
+    room.passes(5)
+    room.works()
+    assert (only(room).tries, only(room).sent_at) == (1, began)
+
+
 @pytest.mark.parametrize(("ago_s", "tries"), [(29.9, 1), (30, 0)])
 def test_a_forge_that_answered_within_two_rounds_is_there(room, ago_s, tries):
     task = room.task()

@@ -195,6 +195,7 @@ def test_what_is_known_already_is_not_written_down_twice(room):
         (Stage.BLOCKED, ("alice",), 1),
         (Stage.BLOCKED, (), 2),
         (Stage.QUEUED, (), 1),
+        (Stage.QUEUED, ("alice",), 1),
     ):
         journal = room.journal
         counted = _Counted(journal)
