@@ -8,7 +8,7 @@ from dispatcher.core.effects import CheckHead, Claim, Harvest, KeepResult, Start
 from dispatcher.core.errors import NeedsPerson
 from dispatcher.core.events import CheckPassed, Dispatched
 from dispatcher.core.model import Stage
-from dispatcher.ports import RunReport
+from dispatcher.ports import Kept, RunReport
 
 HOURS = 3600
 
@@ -136,7 +136,7 @@ def superseded(room):
     task = room.task(Stage.QUEUED, branch="bot/1-total")
     room.wants(task, KeepResult("keep", "run-1", "alice pushed"))
     (room.root / "run-1" / "checkout").mkdir(parents=True)
-    room.git.instead["keep"] = lambda *_: "bot/kept/run-1"
+    room.git.instead["keep"] = lambda *_: Kept("bot/kept/run-1", "a" * 40)
     return task
 
 
@@ -150,8 +150,22 @@ def test_what_a_superseded_run_did_is_kept_once_it_is_gone(room, superseded):
     assert room.events(superseded)[-1] == "ResultKept"
 
 
+def test_what_was_kept_is_where_the_next_worker_goes_on_if_the_decision_said_so(room):
+    task = room.task(Stage.QUEUED, branch="bot/1-total")
+    (room.root / "run-1" / "checkout").mkdir(parents=True)
+    room.git.instead["keep"] = lambda *_: Kept("bot/kept/run-1", "a" * 40)
+    room.wants(task, KeepResult("keep", "run-1", "its budget is spent", continues=""))
+    room.works()
+    assert room.known(task).draft_head == "a" * 40
+
+    other = room.task(Stage.QUEUED, branch="bot/2-total")
+    room.wants(other, KeepResult("keep another", "run-1", "alice pushed"))
+    room.works()
+    assert room.known(other).draft_head == ""
+
+
 def test_of_a_run_that_did_nothing_there_is_nothing_to_keep(room, superseded):
-    room.git.instead["keep"] = lambda *_: ""
+    room.git.instead["keep"] = lambda *_: None
     room.works()
     assert room.left() == []
     assert "ResultKept" not in room.events(superseded)
