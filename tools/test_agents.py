@@ -142,7 +142,7 @@ def main() -> int:
     """Install, leave the network, play, print. The exit code is 1 when a program did not do what it must."""
     wish = _parse()
     chosen = [PROGRAMS[kind] for kind in wish.kind or PROGRAMS]
-    missing = {one.kind: why for one in chosen if (why := "" if one.path.exists() else install(one))}
+    missing = {one.kind: why for one in chosen if (why := install(one))}
     if wish.install:
         for one in chosen:
             print(
@@ -185,8 +185,11 @@ def _parse() -> argparse.Namespace:
 
 
 def install(program: Program) -> str:
-    """Put a program into the clone; why it could not be done, or ""."""
-    folder = INSTALLED / program.kind
+    """Put a program into the clone, unless exactly these packages are there; why it could not be done, or ""."""
+    folder, pinned = INSTALLED / program.kind, "\n".join(program.packages)
+    stamp = folder / "packages.txt"
+    if program.path.exists() and stamp.exists() and stamp.read_text() == pinned:
+        return ""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         for command in _install_commands(program, folder):
@@ -194,7 +197,10 @@ def install(program: Program) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         words = getattr(error, "stderr", "") or str(error)
         return " ".join(str(words).split())[-160:]
-    return "" if program.path.exists() else f"{program.binary} is not there after the installation"
+    if not program.path.exists():
+        return f"{program.binary} is not there after the installation"
+    stamp.write_text(pinned)
+    return ""
 
 
 def _install_commands(program: Program, folder: Path) -> list[list[str]]:
