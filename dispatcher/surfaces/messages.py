@@ -303,6 +303,7 @@ class Messages:
                 f"Closes #{task.key.number}" if task.has_issue else "",
                 defuse(task.pull_body, _AGENT_TEXT_LIMIT, allowed),
                 f"### What was tested\n\n{tested}" if tested else "",
+                self._warning(task).strip(),
             ]
         )
 

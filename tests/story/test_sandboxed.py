@@ -7,7 +7,9 @@ import pytest
 from dispatcher.core.model import Stage
 from dispatcher.core.rules import Limits, NetworkAccess, SandboxKind, SandboxRules
 from dispatcher.runs.sandbox.trial import try_bwrap
-from tests.story.office import APPROVE, opened, rejects
+from tests.story.office import APPROVE, SHOP, opened, rejects
+
+TOLD = "without a sandbox"
 
 pytestmark = pytest.mark.skipif(try_bwrap().machine is None, reason=f"no sandbox here: {try_bwrap().why}")
 
@@ -31,6 +33,22 @@ def test_from_label_to_merge_ready_with_a_rework_inside_sandboxes(tmp_path):
         assert office.shown(office.pull(number)) == {"merge-ready", "@alice"}
         assert office.roles() == ["worker", "reviewer", "worker", "reviewer"]
         assert office.engine.desk.accidents == []
+        described = office.box.scene.issue(SHOP, office.pull(number)).body or ""
+        assert TOLD not in office.status() + office.status_text(number) + described
+
+
+def test_who_runs_without_a_sandbox_is_told_in_status_the_status_comment_and_the_pull_request(tmp_path):
+    """`doctor` is asked in tests/surfaces."""
+    with opened(tmp_path, rules={"sandbox": SandboxRules(SandboxKind.NONE)}) as office:
+        office.daemon.warn()  # what the program's own loop begins with
+        number = office.asks()
+        office.settle()
+        who = "acme/shop: worker, reviewer, responder, check run without a sandbox"
+        assert who in office.status()
+        assert f"**{TOLD}**" in office.status_text(number)
+        assert f"**{TOLD}**" in (office.box.scene.issue(SHOP, office.pull(number)).body or ""), (
+            "who merges reads this"
+        )
 
 
 HUNGRY = 'import sys; sys.path.insert(0, "."); bytearray(900_000_000)'
