@@ -22,7 +22,7 @@ from dispatcher.engine.house import House
 from dispatcher.engine.housekeeping import Housekeeper
 from dispatcher.engine.loop import Engine
 from dispatcher.forge.credentials import Credential, Secret, TokenSources, ask_gh, find_token
-from dispatcher.forge.github_forge import GitHubForge
+from dispatcher.forge.github_forge import GitHubForge, Pace
 from dispatcher.journal.store import SqlJournal
 from dispatcher.log import LogRules, Redactor, logging_to
 from dispatcher.ports import AgentTrial, Clock, Cursors
@@ -95,10 +95,12 @@ def _forge(settings: Settings, journal: Cursors, clock: Clock, token: Secret) ->
         journal,
         bot_login=settings.bot_login or None,
         instance=load_instance_id(settings.state_dir),
-        write_pause_s=settings.write_pause_s,
-        timeout_s=int(settings.timeout_s),
-        poll_s=settings.poll_interval_s,
-        list_poll_s=settings.list_poll_interval_s,
+        pace=Pace(
+            settings.write_pause_s,
+            int(settings.timeout_s),
+            settings.poll_interval_s,
+            settings.list_poll_interval_s,
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """GitHub behind the Forge port: puts the parts of this room together."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -37,12 +38,24 @@ from dispatcher.ports import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard the forge is asked. `write_pause_s` keeps writes apart (GitHub asks for about a second), an answer may take `timeout_s`.
+
+    Notifications are asked for every `poll_s`, or as seldom as GitHub wants; lists every `list_poll_s` (0: at every look).
+    """
+
+    write_pause_s: float = 1.0
+    timeout_s: int = 30
+    poll_s: float = 0.0
+    list_poll_s: float = 0.0
+
+
 class GitHubForge:
     """One credential at GitHub or a GitHub Enterprise Server. Use it from one thread.
 
     `instance` names this dispatcher among others with the same bot account; it must outlive the journal. `bot_login`
-    is checked against the token. `write_pause_s` keeps writes apart (GitHub asks for about a second).
-    Notifications are asked for every `poll_s`, or as seldom as GitHub wants; lists every `list_poll_s` (0: at every look).
+    is checked against the token.
     """
 
     def __init__(
@@ -54,16 +67,14 @@ class GitHubForge:
         *,
         bot_login: str | None = None,
         instance: str = "",
-        write_pause_s: float = 1.0,
-        timeout_s: int = 30,
-        poll_s: float = 0.0,
-        list_poll_s: float = 0.0,
+        pace: Pace | None = None,
     ) -> None:
+        pace = pace or Pace()
         self._clock = clock
-        self._list_poll_s = list_poll_s
+        self._list_poll_s = pace.list_poll_s
         self._lists_due_at: datetime | None = None
         self._connection = Connection(
-            base_url or GITHUB_URL, token, clock, write_pause_s=write_pause_s, timeout_s=timeout_s
+            base_url or GITHUB_URL, token, clock, write_pause_s=pace.write_pause_s, timeout_s=pace.timeout_s
         )
         self._memory = Memory()
         self._account = Account(self._connection, self._memory, bot_login)
@@ -76,7 +87,7 @@ class GitHubForge:
         self._claimer = Claimer(self._writer, clock)
         self._stage = StageWriter(self._writer, instance)
         self._trail = Trail(cursors, f"forge:{token.fingerprint}")
-        self._inbox = Inbox(self._connection, clock, self._trail, poll_s)
+        self._inbox = Inbox(self._connection, clock, self._trail, pace.poll_s)
         self._lists = Lists(self._connection, clock, self._trail)
         self._comments = CommentLists(self._connection, clock, self._trail)
         self._searcher = Searcher(self._connection, clock, self._trail)

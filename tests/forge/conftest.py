@@ -14,13 +14,15 @@ from dispatcher.core.model import Finding, ItemKey, Snapshot, Task
 from dispatcher.core.rules import RepoRules
 from dispatcher.forge.client import Connection
 from dispatcher.forge.credentials import Secret
-from dispatcher.forge.github_forge import GitHubForge
+from dispatcher.forge.github_forge import GitHubForge, Pace
 from dispatcher.ports import ClaimOrder, Repo, ReviewOrder
 from dispatcher.simulator.box import GitHubBox
 from dispatcher.simulator.world import Settings
 
 SHOP = "acme/shop"
 TOKEN = "ghp_0123456789abcdefghijABCDEF"
+
+HURRIED = Pace(write_pause_s=0.0)
 
 
 @dataclass
@@ -75,9 +77,9 @@ class Office:
         self.forge = self.start()
         self.repo = self.watch()[0]
 
-    def start(self, token: str | None = None, **options: object) -> GitHubForge:
+    def start(self, token: str | None = None, pace: Pace = HURRIED, **options: object) -> GitHubForge:
         """A forge as after a restart: same cursors, nothing remembered."""
-        settings = {"write_pause_s": 0.0, "instance": "here"} | options
+        settings = {"instance": "here", "pace": pace} | options
         forge = GitHubForge(self.box.url, Secret(token or self.token), self.clock, self.drawer, **settings)
         self.forges.append(forge)
         return forge

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.core.errors import QuotaSpent, RetryLater
+from dispatcher.forge.github_forge import Pace
 from dispatcher.simulator.faults import Fault, What
 
 SHOP = "acme/shop"
@@ -38,7 +39,7 @@ def test_an_idle_cycle_is_two_requests_that_answer_304_however_many_repos_there_
 
 
 def test_lists_and_notifications_are_asked_for_as_seldom_as_the_settings_say(office):
-    office.forge = office.start(poll_s=90, list_poll_s=120)
+    office.forge = office.start(pace=Pace(write_pause_s=0.0, poll_s=90, list_poll_s=120))
     look(office)
     asked = []
     for _ in range(8):
