@@ -128,6 +128,14 @@ def test_a_fault_of_the_set_up_is_named(kind: str, lines: list[str], fault: Faul
     assert found.text.startswith(words)
 
 
+@pytest.mark.parametrize("subtype", ["error_max_turns", "error_max_budget_usd"])
+def test_a_limit_that_a_person_gave_the_program_is_no_fault_of_the_set_up(subtype: str) -> None:
+    end = {"type": "result", "subtype": subtype, "is_error": True, "total_cost_usd": 0.5}
+    story = story_of("claude", [json.dumps(end | {"usage": {"input_tokens": 7}})])
+    assert story.fault is None
+    assert counts_of(story) == (7, 0, 0, 0.5)
+
+
 def test_work_that_goes_on_takes_a_fault_back() -> None:
     answer = '{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"On it."}],"usage":{"input_tokens":1}}}'
     assert story_of("claude", [*CLAUDE_RETRIES, answer]).fault is None

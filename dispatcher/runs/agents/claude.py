@@ -12,6 +12,7 @@ from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
     DENIED,
+    PRINTED,
     RESULT,
     SAID,
     SESSION,
@@ -33,6 +34,9 @@ from dispatcher.runs.agents.telling import (
 from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.sandbox.logins import Login
+
+_OWN_LIMITS = frozenset({"error_max_turns", "error_max_budget_usd"})
+"""How a session ends that a person's own arguments bound: no fault of the set-up, the work was too long."""
 
 
 class _ClaudeTelling(Telling):
@@ -101,6 +105,8 @@ class _ClaudeTelling(Telling):
         status, said = as_count(result.get("api_error_status")), as_text(result.get("result"))
         if status:
             told.append(fault_of_status("claude", status, said))
+        elif result.get("subtype") in _OWN_LIMITS:
+            told.append(Told(PRINTED, f"it reached a limit of its own: {result['subtype']}"))
         elif result.get("is_error"):
             told.append(fault_of_text("claude", said or as_text(result.get("subtype")) or "an error"))
         elif said != self._said:
