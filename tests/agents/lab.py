@@ -239,6 +239,13 @@ class Lab(Office):
         return [process for plan in plans if plan for process in proctree.find_marked(plan.mark)]
 
     @property
+    def called(self) -> set[str]:
+        """Whom the program called besides its model: telemetry, updates, lists of prices."""
+        logs = [RunFolder(self.engine.desk.runs.folder(run)).net_log for run in self.run_ids()]
+        lines = [line.split() for log in logs if log.exists() for line in log.read_text().splitlines()]
+        return {words[3].rstrip(":") for words in lines if words[1] == "egress"}
+
+    @property
     def program_loops(self) -> bool:
         """Whether a model can keep the program at work for ever."""
         return all(PROGRAMS[name].loops for name in self.agents)

@@ -41,6 +41,7 @@ def test_a_label_becomes_a_merge_ready_pull_request_with_one_rework(program: Pro
         assert "Add the prices up" in outputs, "the agent's own commit, not one on its behalf"
         assert model.keys == {KEY}
         assert KEY not in outputs, "the key is put in outside: `env` shows another word"
+        assert office.called == set(), "no telemetry, no look for updates"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The agent programs: how each is called, and what its output tells. The events are written by hand after its documentation."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dispatcher.core.errors import BadConfig
 from dispatcher.core.rules import AGENT_KINDS, AgentConfig, EventFormat, StreamRules
 from dispatcher.core.usage import Usage
+from dispatcher.runs.agents.kind import ARGUMENT_LIMIT_BYTES
 from dispatcher.runs.agents.registry import KINDS, kind_named
 from dispatcher.runs.agents.telling import Story
 from dispatcher.runs.folder import RunFolder
@@ -112,7 +114,7 @@ def test_codex_is_called_headless_in_its_own_sandbox() -> None:
         AgentConfig("c", "codex", model="o9", extra_args=("-c", "a=b")), FOLDER, "prompt"
     )
     assert " ".join(call.argv) == (
-        "codex exec --json --disable plugins --sandbox workspace-write --add-dir /runs/r1/out --add-dir /runs/r1/checkout/.git --model o9 -c a=b -"
+        "codex exec --json --disable plugins -c analytics.enabled=false --sandbox workspace-write --add-dir /runs/r1/out --add-dir /runs/r1/checkout/.git --model o9 -c a=b -"
     )
     assert call.stdin == FOLDER.prompt
 
@@ -124,6 +126,40 @@ def test_codexs_sandbox_can_be_chosen(flags: tuple[str, ...]) -> None:
     call = kind_named("codex").compose(AgentConfig("c", "codex", extra_args=flags), FOLDER, "prompt")
     assert "workspace-write" not in call.argv
     assert call.argv[-1] == "-"
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"command"}))
+def test_a_prompt_of_300_kb_reaches_every_program(kind: str, tmp_path: Path) -> None:
+    folder, prompt = RunFolder(tmp_path), "word " * 60_000
+    folder.prompt.write_text(prompt)
+    call = kind_named(kind).compose(AgentConfig(kind, kind), folder, prompt)
+    assert max(len(argument) for argument in call.argv) <= ARGUMENT_LIMIT_BYTES
+    is_read = call.stdin == folder.prompt
+    is_pointed_at = any(str(folder.prompt) in argument for argument in call.argv)
+    is_a_file_of_its_own = any(prompt in text and str(path) in call.argv for path, text in call.files)
+    assert is_read or is_pointed_at or is_a_file_of_its_own
+
+
+QUIET = {
+    "claude": "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_AUTOUPDATER=1 DISABLE_TELEMETRY=1",
+    "codex": "analytics.enabled=false",
+    "opencode": "OPENCODE_DISABLE_AUTOUPDATE=1 OPENCODE_DISABLE_LSP_DOWNLOAD=1",
+    "gemini": '"usageStatisticsEnabled": false "enableAutoUpdate": false',
+    "copilot": "COPILOT_AUTO_UPDATE=false",
+    "aider": "--analytics-disable --no-check-update LITELLM_LOCAL_MODEL_COST_MAP=True",
+    "mini-swe-agent": "LITELLM_LOCAL_MODEL_COST_MAP=True",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"command"}))
+def test_telemetry_and_updates_are_off(kind: str, tmp_path: Path) -> None:
+    found = kind_named(kind)
+    call = found.compose(AgentConfig(kind, kind), RunFolder(tmp_path), "prompt")
+    given = " ".join(
+        [*call.argv, *(f"{name}={value}" for name, value in found.env), *(text for _, text in call.files)]
+    )
+    for switch in re.findall(r'"\w+": \w+|\S+', QUIET[kind]):
+        assert switch in given
 
 
 def test_codexs_last_message_and_tokens_are_read() -> None:

@@ -132,7 +132,7 @@ class CodexAgent(AgentKind):
 
     def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
         """Headless, with events, in its own sandbox unless the person's own arguments name another."""
-        flags = ["exec", "--json", "--disable", "plugins"]
+        flags = ["exec", "--json", "--disable", "plugins", "-c", "analytics.enabled=false"]
         if not mentions_flag(config, "--sandbox", "-s", "--dangerously-bypass-approvals-and-sandbox"):
             flags += ["--sandbox", "workspace-write", "--add-dir", str(folder.out)]
             flags += ["--add-dir", str(folder.checkout / ".git")]
