@@ -34,7 +34,8 @@ REAL := $(BIN)/python -m pytest -q --ignore=tests/core --ignore=tests/house
 ONCE_MORE = { echo "Once more, one by one: a busy machine can make a real process late. What fails twice is a fault."; \
 	  $(REAL) --last-failed --last-failed-no-failures none; }
 
-check: lint type house ## lint, strict types, and the house: imports point inward, documents match the code
+check: $(STAMP) ## lint, strict types, and the house: imports point inward, documents match the code
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint type house
 
 house: $(STAMP) ## the house test alone
 	$(BIN)/python -m pytest -q tests/house
