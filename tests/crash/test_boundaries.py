@@ -43,6 +43,7 @@ def test_a_life_among_people_has_the_rest(tmp_path):
     assert end["violations"] == []
 
 
+@pytest.mark.samples(1)
 def test_a_death_at_any_boundary_changes_nothing(calm, tmp_path):
     kind, end, boundaries = calm
     chosen = sample_of(boundaries)
@@ -55,6 +56,7 @@ def test_a_death_at_any_boundary_changes_nothing(calm, tmp_path):
         assert life.deaths == 1
 
 
+@pytest.mark.samples(1)
 def test_a_second_death_while_it_picks_up_the_pieces_changes_nothing(calm, tmp_path):
     kind, end, boundaries = calm
 

@@ -69,6 +69,7 @@ def alive(*offices: Office) -> int:
     return sum(office.has_live_run() for office in offices)
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("delayed", [(0,), (1,), (0, 1)])
 def test_claims_that_cross_each_other_on_the_way_start_one_run(tmp_path, delayed):
     """The forge takes its time with one claim, the other, or both; both dispatchers ask at the same moment."""
@@ -92,6 +93,7 @@ def test_claims_that_cross_each_other_on_the_way_start_one_run(tmp_path, delayed
             assert office.engine.desk.accidents == []
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("minutes", [-4, 4])
 def test_clocks_that_are_minutes_apart_change_nothing(tmp_path, minutes):
     with two(tmp_path, timedelta(minutes=minutes)) as (one, other):

@@ -27,6 +27,7 @@ def sample(tmp_path: Path) -> Sweep:
     return Sweep(Wish(ROOT, tmp_path, 1.0, test_files=JUDGES), tree, Notes(tmp_path / "notes", whole.root))
 
 
+@pytest.mark.long
 def test_a_fault_is_noticed_nothing_is_not_and_both_are_remembered(sample, capfd):
     sample.run()
     noticed = {
