@@ -235,16 +235,20 @@ def claimed_item():
     return {"commentEdge": {"node": comment | {"repository": repository}}}
 
 
-def test_a_claim_holds_though_a_part_of_what_was_read_back_is_withheld(script, writer, clock):
-    """Who the collaborators are is not shown to every token."""
+@pytest.mark.parametrize(("part", "is_told"), [("collaborators", False), ("labels", True)])
+def test_a_claim_holds_though_a_part_of_what_was_read_back_is_withheld(
+    script, writer, clock, caplog, part, is_told
+):
+    """Who the collaborators are is not shown to every token, and no news; anything else is told."""
     withheld = {
         "type": "FORBIDDEN",
-        "message": "no",
-        "path": ["status", "commentEdge", "node", "collaborators"],
+        "message": "not for you",
+        "path": ["status", "commentEdge", "node", part],
     }
     script.says(200, graph(assign={}, status=claimed_item()) | {"errors": [withheld]})
     snapshot = Claimer(writer, clock).claim(claim_order(clock))
     assert [marker.run_id for marker in snapshot.markers] == ["run-1"]
+    assert ("not for you" in caplog.text) is is_told
 
 
 def test_a_claim_on_a_server_without_dependencies_is_sent_again_without_them(script, writer, clock):
