@@ -122,6 +122,24 @@ def test_before_what_a_worker_did_counts_its_issue_is_looked_at(room):
     assert room.stage(task) is Stage.DROPPED
 
 
+@pytest.mark.parametrize(
+    ("facts", "start"),
+    [
+        ({"head": "a" * 40}, "a" * 40),
+        ({"head": "a" * 40, "draft_head": "b" * 40}, "b" * 40),
+        ({"head": "a" * 40, "draft_head": "b" * 40, "draft_is_unfinished": True}, "a" * 40),
+    ],
+    ids=["a head", "a draft that was judged", "a draft that never was"],
+)
+def test_what_is_harvested_begins_where_something_was_judged_last(room, facts, start):
+    task = room.task(Stage.REWORKING, run=room.run(), branch="bot/1-total", pull=2, **facts)
+    orders = []
+    room.git.instead["harvest"] = lambda order: orders.append(order) or CheckPassed("c" * 40, run_id="run-1")
+    room.wants(task, Harvest("harvest", "run-1"))
+    room.works()
+    assert [(order.start, order.expected) for order in orders] == [(start, "a" * 40)]
+
+
 def test_a_head_that_was_checked_without_a_run_needs_no_look(room):
     task = room.task(Stage.REVIEWING, pull=2, head="a" * 40)
     room.wants(task, CheckHead("check", "a" * 40))
