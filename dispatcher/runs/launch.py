@@ -27,6 +27,7 @@ from dispatcher.runs.sandbox.choice import Box, choose_box
 from dispatcher.runs.sandbox.container import Engine
 from dispatcher.runs.sandbox.dressing import (
     Wearer,
+    name_left_out,
     view_of_closing,
     view_of_container,
     view_of_container_closing,
@@ -283,10 +284,11 @@ def _dress(
     boxing = Boxing(box, folder.path.name, tuple(clad.outfit.variables), caches.owner)
     shared = ready.order.shared
     if isinstance(box, Engine):
-        view = with_caches(view_of_container(wearer), caches)
+        view, left_out = with_caches(view_of_container(wearer), caches), ""
         closed_view = view_of_container_closing(folder, shared)
     else:
         view = with_caches(view_of_run(wearer, private, home), caches)
+        left_out = name_left_out(wearer, (*private, home))
         closed_view = view_of_closing(folder, shared)
     agent = Program(clad.invocation.argv, bounds, relays, is_supervised=True)
     return {
@@ -295,6 +297,7 @@ def _dress(
         if closing
         else [],
         "isolation": boxing.isolation,
+        "left_out": left_out,
         **({"group": ""} if isinstance(box, Engine) else {}),  # the engine makes one of its own
         "kill_argv": list(boxing.removal),
     }

@@ -1,6 +1,6 @@
 """What a run's files and its lock say about it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dispatcher.core.faults import Fault, FaultKind
@@ -10,6 +10,7 @@ from dispatcher.runs.agents.telling import as_count, as_object, as_price, as_tex
 from dispatcher.runs.folder import RunFolder, load_json, load_tail
 
 _LAST_WORDS_BYTES = 2000
+_AT_ONCE = timedelta(seconds=10)
 
 
 def report_of(folder: RunFolder, run_id: str) -> RunReport:
@@ -55,11 +56,30 @@ def _ended(folder: RunFolder, run_id: str, fields: dict[str, object]) -> RunRepo
         started_at=_moment(fields.get("started_at")),
         ended_at=_moment(fields.get("ended_at")),
         last_progress_at=_last_progress(folder),
-        detail=str(fields.get("detail", "")),
+        detail=_detail_of(folder, fields),
         usage=_usage_of(as_object(told.get("usage"))),
         session_id=as_text(told.get("session_id")),
         fault=_fault_of(as_object(told.get("fault"))) or _fault_of_start(folder, fields, told),
     )
+
+
+def _detail_of(folder: RunFolder, ended: dict[str, object]) -> str:
+    """How it ended; of a program that could not start, or failed at once, also what its sandbox keeps out of sight."""
+    detail = str(ended.get("detail", ""))
+    if ended.get("because") != "could-not-start" and not _failed_at_once(ended):
+        return detail
+    left_out = as_text((load_json(folder.order) or {}).get("left_out"))
+    return f"{detail or _code_of(ended)}; {left_out}" if left_out else detail
+
+
+def _failed_at_once(ended: dict[str, object]) -> bool:
+    began_at, ended_at = _moment(ended.get("started_at")), _moment(ended.get("ended_at"))
+    has_failed = ended.get("because") == "exited" and ended.get("exit_code") not in {0, None}
+    return has_failed and began_at is not None and ended_at is not None and ended_at - began_at < _AT_ONCE
+
+
+def _code_of(ended: dict[str, object]) -> str:
+    return f"it ended with code {ended.get('exit_code')}"
 
 
 def _usage_of(fields: dict[str, object]) -> Usage:
@@ -84,12 +104,12 @@ def _fault_of(fields: dict[str, object]) -> Fault | None:
 def _fault_of_start(folder: RunFolder, ended: dict[str, object], told: dict[str, object]) -> Fault | None:
     """A program that is not there, or that ends with an error before the model answered once."""
     if ended.get("because") == "could-not-start":
-        return Fault(FaultKind.SETTINGS, str(ended.get("detail", "")))
+        return Fault(FaultKind.SETTINGS, _detail_of(folder, ended))
     has_failed = ended.get("because") == "exited" and ended.get("exit_code") not in {0, None}
     if not has_failed or told.get("has_answer") is not False:
         return None
     said = " ".join(load_tail(folder.log, _LAST_WORDS_BYTES).split())[-300:] or "without a word"
-    how = str(ended.get("detail") or f"it ended with code {ended['exit_code']}")
+    how = _detail_of(folder, ended) or _code_of(ended)
     return Fault(FaultKind.CRASH, f"{how} before the model answered: {said}")
 
 

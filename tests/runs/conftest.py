@@ -61,13 +61,19 @@ class Desk:
     forge: tuple[str, Callable[[], str]] | None = None
     forge_proxy: bool = False
     grouping: Callable[[], Grouping] = find_grouping
+    private: tuple[Path, ...] = ()
     censor: Censor = field(default_factory=Censor)
 
     @property
     def runs(self) -> ProcessRuns:
         """A new object each time: nothing may depend on the one that started a run."""
         settings = RunSettings(
-            self.root, BOT, grace_s=self.grace_s, isolation=self.isolation, grouping=self.grouping
+            self.root,
+            BOT,
+            grace_s=self.grace_s,
+            isolation=self.isolation,
+            grouping=self.grouping,
+            private=self.private,
         )
         return ProcessRuns(
             settings,

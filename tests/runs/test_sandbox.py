@@ -192,3 +192,34 @@ def test_memory_is_counted_over_the_whole_tree_and_named(desk: Desk) -> None:
     report = desk.finished()
     assert report.ended_because == "out-of-memory"
     assert "MB of memory, the limit is 150 MB" in report.detail
+
+
+def test_a_program_whose_installation_holds_something_private_names_that_and_the_cure(
+    boxed: Desk, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    for name in ("bin", "lib"):
+        (own / name).mkdir(parents=True)
+    (own / "config.toml").write_text("# ours")
+    (own / "lib" / "agent").write_text("#!/bin/sh\necho up\n")
+    program = own / "bin" / "agent"
+    program.write_text('#!/bin/sh\nexec /bin/sh "$(dirname "$0")/../lib/agent"\n')
+    program.chmod(0o755)
+    boxed.private = (own / "config.toml",)
+    boxed.config = replace(boxed.config, argv=(str(program),))
+    report = boxed.finished()
+    assert report.exit_code != 0
+    assert (
+        f"does not show {own}, to which the program belongs, because {own}/config.toml lies in it"
+        in report.detail
+    )
+    assert "`readable` of [sandbox]" in report.detail
+    boxed.sandbox = replace(boxed.sandbox, readable=(str(own / "lib"),))
+    report = boxed.finished()
+    assert boxed.log(report.run_id) == "up\n"
+    assert "does not show" not in report.detail
+
+
+def test_a_program_that_cannot_start_for_another_reason_is_told_no_such_thing(boxed: Desk) -> None:
+    boxed.shell("exit 127")
+    assert boxed.finished().detail == ""

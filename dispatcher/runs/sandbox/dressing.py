@@ -128,6 +128,20 @@ def readable_for(
     return without_nested(path for path in wanted if path.exists())
 
 
+def name_left_out(wearer: Wearer, too_much: tuple[Path, ...]) -> str:
+    """What of the program's installation is not shown, since something private lies in it, and the cure; "" where all of it is."""
+    asked = [Path(name).expanduser() for name in wearer.rules.readable]
+    search = wearer.variables.get("PATH", "")
+    for path in load_program_paths(wearer.argv[0], search):
+        secret = next((one for one in too_much if is_within(one, path)), None)
+        if secret and not any(is_within(path, one) for one in asked):
+            return (
+                f"the sandbox does not show {path}, to which the program belongs, because {secret} lies in it: install it elsewhere, "
+                "or name the folders that it needs in `readable` of [sandbox]"
+            )
+    return ""
+
+
 def _as_path(word: str) -> Iterator[Path]:
     """The file or folder that a word of the configuration names."""
     path = Path(word.partition("=")[2] if word.startswith("--") and "=" in word else word)
