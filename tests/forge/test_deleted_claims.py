@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.core.claims import CLOCK_SKEW
 from dispatcher.core.errors import ClaimLost
+from dispatcher.core.markers import parse_markers
 from dispatcher.forge.claims import ONE_REQUEST
 from dispatcher.ports import ItemOrder, StageOrder
 
@@ -119,3 +120,43 @@ def test_a_claim_that_is_lost_to_a_person_leaves_an_assignment_that_was_there_be
     with pytest.raises(ClaimLost, match="ann was assigned"):
         office.forge.claim(office.claim_order(number))
     assert sorted(office.box.scene.assignees(SHOP, number)) == ["ann", "bot"]
+
+
+# ---------------------------------------------------------------- what a claim says while stages are shown
+
+
+def claim_in(office, number):
+    (body,) = office.bodies(number)
+    return parse_markers(body).claim
+
+
+def show(office, number, item, text="Going on."):
+    office.forge.show_stage(StageOrder(SHOP, item, None, text, office.key(number), None))
+
+
+def test_a_text_that_is_written_anew_alone_keeps_the_claim(office):
+    number = office.issue()
+    office.forge.claim(office.claim_order(number))
+    show(office, number, None)
+    assert claim_in(office, number).run_id == "run-1"
+
+
+def test_a_claim_stays_when_the_bot_is_assigned_once_more(office):
+    number = office.issue()
+    office.forge.claim(office.claim_order(number))
+    office.ann.unassign(SHOP, number, "bot")
+    office.look_at(number)
+    show(office, number, ItemOrder(office.key(number), assign=("bot",)))
+    assert claim_in(office, number).run_id == "run-1"
+
+
+def test_of_two_claims_in_one_second_the_older_comment_wins_though_it_was_written_later(office):
+    number = office.issue()
+    ours = office.forge.claim(office.claim_order(number)).status_comment_id
+    show(office, number, ItemOrder(office.key(number), unassign=("bot",)))
+    there = office.start(instance="there")
+    there.fetch_repos([office.repo.rules])
+    there.claim(office.claim_order(number, instance="there", run="run-x"))
+    snapshot = office.forge.claim(office.claim_order(number, run="run-2", status_comment_id=ours))
+    assert snapshot.status_comment_id == ours
+    assert {marker.run_id for marker in snapshot.markers} == {"run-x", "run-2"}

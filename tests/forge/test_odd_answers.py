@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.core.errors import Gone, NeedsPerson, QuotaSpent, RetryLater
-from dispatcher.core.model import Finding, ItemKey, Person
+from dispatcher.core.markers import parse_markers, render_key_marker
+from dispatcher.core.model import Finding, ItemKey, Permission, Person
+from dispatcher.core.rules import RepoRules
 from dispatcher.forge.claims import Claimer
-from dispatcher.forge.known import KnownItem, Memory, Numbers
+from dispatcher.forge.known import KnownComment, KnownItem, Memory, Numbers
 from dispatcher.forge.permissions import Permissions
 from dispatcher.forge.refusals import Refused
 from dispatcher.forge.snapshot import Reader
-from dispatcher.forge.stage import StageWriter
+from dispatcher.forge.stage import StageWriter, find_own_status
 from dispatcher.forge.writes import Writer
-from dispatcher.ports import ClaimOrder, ItemOrder, PullOrder, ReviewOrder, StageOrder
+from dispatcher.ports import ClaimOrder, ItemOrder, PullOrder, Repo, ReviewOrder, StageOrder
 
 SHOP = "acme/shop"
 KEY = ItemKey(1, 7)
@@ -188,6 +190,127 @@ def test_a_status_comment_is_remembered_on_the_item_that_it_is_on(script, writer
     assert ([c.id for c in known[KEY].comments], known[issue].comments) == ([3], ())
 
 
+def test_a_label_that_was_just_created_but_does_not_show_is_for_later(script, writer):
+    script.says(422, {"message": "Validation Failed", "errors": [{"code": "already_exists"}]})
+    script.says(200, {"name": "other", "node_id": "L_other"})
+    with pytest.raises(RetryLater, match="does not show it yet"):
+        StageWriter(writer).show(stage(add_labels=frozenset({"new"})))
+
+
+def test_a_label_that_github_does_not_want_is_a_persons_matter(script, writer):
+    script.says(422, {"message": "Validation Failed", "errors": [{"code": "invalid", "field": "name"}]})
+    with pytest.raises(Refused):
+        writer.create_label(1, "no, thanks")
+
+
+def test_the_labels_of_a_repository_are_listed_for_fifty_pages_at_most(script, writer):
+    for _ in range(51):
+        script.says(200, [{"name": "x", "node_id": "L"}], Link='<https://forge.invalid?page=9>; rel="next"')
+    rules = RepoRules("shop", "acme", "shop")
+    assert "bot" in writer.missing_labels(Repo(1, SHOP, "main", rules, Permission.WRITE, ""))
+    assert len(script.asked) == 50
+
+
+def test_labels_that_others_created_meanwhile_are_not_named_as_ours(script, writer):
+    rules = RepoRules("shop", "acme", "shop")
+    ours = rules.labels.ours
+    script.says(200, [{"name": name, "node_id": "L"} for name in sorted(ours)[1:]])
+    script.says(422, {"message": "Validation Failed", "errors": [{"code": "already_exists"}]})
+    script.says(200, {"name": min(ours), "node_id": "L"})
+    assert writer.create_labels(Repo(1, SHOP, "main", rules, Permission.WRITE, "")) == ()
+
+
+def test_an_error_that_names_no_part_is_a_persons_matter(script, writer):
+    script.says(
+        200, {"errors": [{"type": "FORBIDDEN", "message": "no", "path": []}], "data": {"addLabels0": None}}
+    )
+    with pytest.raises(NeedsPerson):
+        StageWriter(writer).show(stage(add_labels=frozenset({"bot"})))
+
+
+def test_somebody_who_was_never_seen_is_asked_for_by_name(script, writer):
+    script.says(200, {"login": "kim", "node_id": "U_kim"})
+    script.says(200, graph(assign0={"assignable": state()}))
+    StageWriter(writer).show(stage(assign=("kim",)))
+    assert script.asked[0][:2] == ("GET", "/users/kim")
+    assert "U_kim" in script.asked[1][2]
+
+
+def test_a_comment_that_tells_no_stage_is_never_rewritten_as_one_that_does(writer, clock):
+    notes = parse_markers(render_key_marker("answer-1"))
+    said = KnownComment(3, "C", notes, "It is the sum.", clock.now())
+    item = replace(writer.memory.items[KEY], comments=(said,))
+    assert find_own_status((item,), "", 3) is None
+
+
+def test_what_is_related_is_what_is_known(writer):
+    assert writer.related(ItemKey(1, 99)) == ()
+    writer.memory.keep_numbers(1, Numbers(6, 7))
+    assert [item.key for item in writer.related(KEY)] == [KEY]
+
+
+# ---------------------------------------------------------------- pull requests and reviews
+
+
+def pull_json(number=5, branch="bot/7", **more):
+    repo = {"id": 1, "full_name": SHOP}
+    shown = {
+        "number": number, "node_id": "PR", "state": "open", "body": "", "user": {"id": 9},
+        "head": {"ref": branch, "sha": "abc"}, "base": {"ref": "main", "repo": repo},
+        "labels": [], "assignees": [], "updated_at": "2026-11-21T09:00:05Z",
+    }  # fmt: skip
+    return shown | more
+
+
+ORDER = PullOrder(SHOP, "bot/7", "main", "Mend", "Closes #7", "pull-1")
+
+
+def test_a_list_that_holds_more_than_was_asked_for_hides_nothing(script, writer):
+    """A head whose name only begins like ours, one of a person who is gone, and then ours."""
+    theirs = pull_json(3, "bot/70"), pull_json(4, state="closed", user=None, body=render_key_marker("pull-1"))
+    script.says(200, [*theirs, pull_json()])
+    assert writer.open_pull(ORDER).number == 5
+
+
+def test_which_of_the_open_ones_stands_in_the_way_is_looked_up_by_its_branch(script, writer):
+    script.says(200, [])
+    script.says(422, {"message": "A pull request already exists for acme:bot/7."})
+    script.says(200, [pull_json(3, "bot/70")]).says(200, [pull_json(3, "bot/70"), pull_json()])
+    assert writer.open_pull(ORDER).number == 5
+
+
+def test_a_new_pull_request_without_a_number_is_none(script, writer):
+    script.says(200, []).says(201, pull_json(0))
+    with pytest.raises(RetryLater, match="without its number"):
+        writer.open_pull(ORDER)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_known"),
+    [({}, True), ({"labels": [{"name": "bot"}]}, False), ({"assignees": [{"login": "ann"}]}, False)],
+)
+def test_a_new_pull_request_that_somebody_touched_already_is_looked_at_first(script, writer, more, is_known):
+    script.says(200, []).says(201, pull_json(**more))
+    writer.open_pull(ORDER)
+    assert (ItemKey(1, 5) in writer.memory.items) is is_known
+
+
+def test_only_a_half_written_review_of_ours_is_deleted(script, writer, clock):
+    there = [
+        {"id": 2, "state": "COMMENTED", "user": {"id": 9}},
+        {"id": 3, "state": "PENDING", "user": None},
+    ]
+    script.says(200, DIFF).says(422, {"message": "bad line"}).says(200, there).says(200, written(clock))
+    writer.post_review(review(Finding("why?", "minor", "app.py", 2)))
+    assert [method for method, _, _ in script.asked] == ["GET", "POST", "GET", "POST"]
+
+
+def test_a_finding_without_a_weight_is_told_as_it_is(script, writer, clock):
+    script.says(200, DIFF).says(200, written(clock))
+    writer.post_review(review(Finding("why?", "", "app.py", 2)))
+    assert '"body": "why?"' in script.asked[-1][2]
+
+
 # ---------------------------------------------------------------- claims
 
 
@@ -215,6 +338,27 @@ def test_a_claim_whose_comment_is_gone_says_so_whatever_else_went_wrong(script, 
     )
     with pytest.raises(Gone):
         Claimer(writer, clock).claim(claim_order(clock))
+
+
+def test_a_claim_of_a_bot_whom_github_does_not_name_is_for_later(writer, clock):
+    writer.memory = replace_memory(writer.memory)
+    with pytest.raises(RetryLater, match="what it calls bot"):
+        Claimer(writer, clock).claim(claim_order(clock))
+
+
+def replace_memory(before):
+    """What is known, but for the people."""
+    memory = Memory()
+    for item in before.items.values():
+        memory.keep(item)
+    return memory
+
+
+def test_a_claim_that_github_cannot_read_is_not_sent_again_and_again(script, writer, clock):
+    script.says(200, {"errors": [{"message": "Field 'status' doesn't exist on type 'Mutation'"}]})
+    with pytest.raises(Refused):
+        Claimer(writer, clock).claim(claim_order(clock))
+    assert len(script.asked) == 1
 
 
 def claimed_item():
