@@ -154,14 +154,17 @@ def _mounts(view: View) -> Iterator[str]:
 
 
 def _way_to(path: Path, mounted: Mapping[Path, str], made: set[Path]) -> Iterator[str]:
-    """Make the folders above a mount that do not come with another one: bubblewrap's own are for root's eyes only."""
+    """Make the folders above a mount that do not come with another one: bubblewrap's own are for root's eyes only.
+
+    Not for writing: below a /tmp of the sandbox's own an ordinary user would own them.
+    """
     for folder in reversed(path.parents):
         above = max(
             (one for one in mounted if is_within(folder, one)), key=lambda one: len(one.parts), default=None
         )
         if folder not in made and folder not in mounted and (above is None or mounted[above] == "--tmpfs"):
             made.add(folder)
-            yield from ("--perms", "0755", "--dir", str(folder))
+            yield from ("--perms", "0555", "--dir", str(folder))
 
 
 def _mount(path: Path, word: str) -> tuple[str, ...]:
