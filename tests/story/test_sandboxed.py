@@ -57,7 +57,7 @@ FULL_OF_THREADS = "import threading, time; [threading.Thread(target=time.sleep, 
 
 @pytest.mark.parametrize(
     ("script", "why"),
-    [(HUNGRY, "it ran out of memory, as its last words say; the limit is 400 MB"), (FULL_OF_THREADS, "the limit is 30 processes and threads at once")],
+    [(HUNGRY, "it ran out of memory, as its last words say; the limit is 400 MB"), (FULL_OF_THREADS, "30 processes and threads at once")],
 )  # fmt: skip
 def test_a_limit_at_which_a_run_failed_is_named_in_explain(tmp_path, script, why):
     sandbox = SandboxRules(SandboxKind.BWRAP, NetworkAccess.OFF)
