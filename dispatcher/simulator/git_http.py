@@ -36,7 +36,7 @@ def secret_of(header: str) -> str | None:
     if scheme.lower() != "basic":
         return None
     try:
-        user, _, password = base64.b64decode(rest.strip()).decode().partition(":")
+        user, _, password = base64.b64decode(rest).decode().partition(":")
     except (binascii.Error, ValueError):
         return ""
     return user if password in {"", "x-oauth-basic"} else password

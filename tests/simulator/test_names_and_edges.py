@@ -70,6 +70,7 @@ def test_a_search_knows_names_without_regard_to_case(town):
         == found("user:ZOE")
         == ["One", "Two"]
     )
+    assert found("user:zoe IS:closed") == []
     assert found("user:zoe no:ASSIGNEE") == found("user:zoe no:Label") == ["One"]
     assert found('user:zoe label:"other, bug"') == ["Two"]
 
@@ -200,6 +201,70 @@ def test_a_moment_that_is_none_marks_nothing_read(alice, api, moment):
     expected = 422 if isinstance(moment, str) else 205
     assert answer.status_code == expected
     assert len(api.get("/notifications").json()) == (1 if expected == 422 else 0)
+
+
+def test_who_may_write_as_a_team_takes_part(street, alice):
+    street.scene.add_org("acme", teams={"core": ("mallory",)})
+    street.scene.add_repo(
+        "acme/tools", {"a.txt": "1\n"}, teams={"core": "write"}, collaborators={"alice": "write"}
+    )
+    alice.open_issue("acme/tools", "one")
+    shown = street.as_user("mallory").get("/issues?filter=all").json()
+    assert [entry["repository"]["full_name"] for entry in shown] == ["acme/tools"]
+
+
+@pytest.fixture
+def told(street, alice, clock) -> None:
+    """The bot was called at 12:00:00, at 12:00:10 in another repository, and at 12:00:20 in a private one."""
+    street.scene.add_repo("alice/other", {"a.txt": "1\n"}, collaborators={"bot": "write"})
+    street.scene.add_repo("alice/secret", {"a.txt": "1\n"}, collaborators={"bot": "write"}, private=True)
+    for repo in (REPO, "alice/other", "alice/secret"):
+        alice.open_issue(repo, repo, "hello @bot")
+        clock.advance(10)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["alice/secret", "alice/other", REPO]),
+        ("?since=2026-03-01T12:00:10Z", ["alice/secret", "alice/other"]),
+        ("?since=2026-03-01T12:00:11Z", ["alice/secret"]),
+        ("?before=2026-03-01T12:00:10Z", [REPO]),
+        ("?before=2026-03-01T12:00:11Z", ["alice/other", REPO]),
+        ("?since=2026-03-01T12:00:10Z&before=2026-03-01T12:00:20Z", ["alice/other"]),
+    ],
+)
+def test_notifications_of_a_while(told, api, query, found):
+    assert [entry["repository"]["full_name"] for entry in api.get(f"/notifications{query}").json()] == found
+
+
+def test_notifications_of_one_repository_and_of_what_a_token_shows(told, street, api):
+    assert [entry["subject"]["title"] for entry in api.get(f"/repos/{REPO}/notifications").json()] == [REPO]
+    narrow = street.api(street.scene.add_token("bot", "public_repo", "notifications"))
+    assert [entry["subject"]["title"] for entry in narrow.get("/notifications").json()] == [
+        "alice/other",
+        REPO,
+    ]
+
+
+def test_what_was_asked_goes_along_with_a_redirect(alice, api):
+    alice.rename_repo(REPO, "store")
+    where = api.get(f"/repos/{REPO}/issues?state=all&per_page=5").headers["Location"]
+    assert where.endswith("/issues?state=all&per_page=5")
+
+
+def test_a_former_name_of_what_one_does_not_see_is_not_found(street, alice):
+    street.scene.add_repo("alice/secret", {"a.txt": "1\n"}, private=True)
+    alice.rename_repo("alice/secret", "hidden")
+    assert street.as_user("alice").get("/repos/alice/secret").status_code == 301
+    assert street.as_user("bot").get("/repos/alice/secret").status_code == 404
+
+
+def test_one_of_several_etags_is_enough(alice, api):
+    alice.open_issue(REPO, "one")
+    known = api.get(f"/repos/{REPO}/issues/1").headers["ETag"]
+    again = api.get(f"/repos/{REPO}/issues/1", If_None_Match=f'"other" ,  {known}')
+    assert again.status_code == 304
 
 
 # ---------------------------------------------------------------- pull requests
