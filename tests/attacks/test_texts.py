@@ -242,6 +242,7 @@ def swapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         swap(ground, SWAPS[2:])
         office.later(minutes=31)
         ground.settle(until=lambda: not office.has_live_run())
+        ground.settle()  # what was decided is shown a tick later
         yield ground
 
 
