@@ -20,6 +20,9 @@ from dispatcher.core.money import BudgetReached, Spent, day_budget_reached, task
 from dispatcher.core.rules import AgentConfig, Caps, RepoRules
 from dispatcher.core.usage import Usage
 
+_LEAST_USD = 0.01
+"""What a run is told that it may cost when nothing is left: 0 would mean whatever it costs."""
+
 ROLE_OF = {
     Stage.ASKED: Role.RESPONDER,
     Stage.QUEUED: Role.WORKER,
@@ -248,6 +251,14 @@ def used_since_granted(task: Task) -> Usage:
         output_tokens=max(0, task.tokens - task.granted_at_tokens),
         cost_usd=max(0.0, task.cost_usd - task.granted_at_usd),
     )
+
+
+def usd_left(task: Task) -> float:
+    """What one more run may cost by the budgets of a run and of the task, in US dollars; 0 where there is no such budget."""
+    limits, spent_usd = task.limits, used_since_granted(task).cost_usd or 0.0
+    left = [limits.usd_per_run] if limits.usd_per_run else []
+    left += [limits.usd_per_task - spent_usd] if limits.usd_per_task else []
+    return max(_LEAST_USD, min(left)) if left else 0.0
 
 
 def wall_limit_s(role: Role, task: Task) -> int:

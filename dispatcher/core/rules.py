@@ -222,6 +222,7 @@ class AgentConfig:
     `argv` is empty for kinds that know their own program. `env` are variables to set, `pass_env` names of the
     dispatcher's own variables to hand on: nothing else of its environment reaches an agent. `extra_args` go behind
     the arguments that the kind makes itself. `vendor` is who makes the model, where kind and model do not tell.
+    `usd_limit` is what one run may cost by its budgets (0: whatever it costs), for programs that can hold to it themselves.
     """
 
     name: str
@@ -233,6 +234,7 @@ class AgentConfig:
     pass_env: tuple[str, ...] = ()
     extra_args: tuple[str, ...] = ()
     vendor: str = ""
+    usd_limit: float = 0.0
     stream: StreamRules = field(default_factory=StreamRules)
 
 

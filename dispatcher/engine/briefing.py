@@ -7,7 +7,7 @@ from dispatcher.core.effects import StartRun
 from dispatcher.core.errors import RetryLater
 from dispatcher.core.events import BranchFound, Event
 from dispatcher.core.model import Comment, Item, Role, Snapshot, Task
-from dispatcher.core.policy import wall_limit_s
+from dispatcher.core.policy import usd_left, wall_limit_s
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.jobs import Work
 from dispatcher.engine.looking import Watcher
@@ -97,6 +97,7 @@ class Briefer:
             repairs=effect.repairs,
             repair_error=effect.repair_error,
             shared=self._desk.workspaces.shared_paths(repo),
+            usd_left=usd_left(task),
         )
 
     def _context(self, effect: StartRun, task: Task, repo: Repo) -> dict[str, object]:

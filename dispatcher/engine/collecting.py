@@ -8,6 +8,7 @@ from dispatcher.core.effects import StartRun
 from dispatcher.core.errors import BadCredential, DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.events import (
     AgentFaulted,
+    BudgetSpent,
     Event,
     OutcomeMalformed,
     RunCancelled,
@@ -92,10 +93,16 @@ class Collector:
 
     def _hold_to_budget(self, record: RunRecord, task: Task, today: dict[str, Usage]) -> None:
         """End a run that has used up a budget; that is nobody's failure. One that has said its last word is finished instead."""
-        record = self._desk.journal.load_run(record.run.id) or record
-        spent = budget_spent(self._desk, record, task, today)
+        spent = self._budget_spent(record, task, today)
         if spent and not self._is_finishing(record):
             apply(self._desk, task, spent)
+
+    def _budget_spent(
+        self, record: RunRecord, task: Task, today: dict[str, Usage] | None = None
+    ) -> BudgetSpent | None:
+        desk = self._desk
+        newest = desk.journal.load_run(record.run.id) or record
+        return budget_spent(desk, newest, task, today or used_today(desk, desk.clock.now()))
 
     def _is_finishing(self, record: RunRecord) -> bool:
         """Whether the outcome is there already: ending the run now would throw away work that is paid for."""
@@ -152,6 +159,8 @@ class Collector:
             return outcome
         if report.fault is not None and not _could_work(report.fault, outcome):
             return AgentFaulted(run_id, record.run.agent, report.fault)
+        if report.ended_because == "exited" and (spent := self._budget_spent(record, task)):
+            return spent  # some programs hold to it themselves
         match report.ended_because:
             case "timed-out":
                 return RunTimedOut(run_id, wall_limit_s(record.run.role, task))

@@ -18,7 +18,10 @@ from dispatcher.core.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """Everything that a run is made of. `context` is written as context.json and fills the prompt; `shared` is read by the checkout."""
+    """Everything that a run is made of. `context` is written as context.json and fills the prompt; `shared` is read by the checkout.
+
+    `usd_left` is what it may cost, for programs that can hold to it themselves; 0: whatever it costs.
+    """
 
     run: LiveRun
     repo: str
@@ -31,6 +34,7 @@ class RunOrder:
     repair_error: str = ""
     shared: tuple[Path, ...] = ()
     repo_id: int = 0
+    usd_left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

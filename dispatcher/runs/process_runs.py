@@ -86,7 +86,7 @@ class ProcessRuns:
         plan = load_plan(folder)
         if plan is None or not folder.checkout.is_dir():
             raise RetryLater(f"run {order.run.id} cannot start: {folder.checkout} is not there yet")
-        config = self._config(order.run.agent)
+        config = replace(self._config(order.run.agent), usd_limit=order.usd_left)
         ready = Launch(folder, plan, config, order, self._forge_reads(order), self.censor.values())
         launch(ready, self.settings, self.host)
 

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 from dispatcher.config import Settings
@@ -13,9 +13,11 @@ from dispatcher.surfaces.screen import Screen
 
 def run_daemon(parts: Parts, settings: Settings, screen: Screen) -> None:
     """Work until stopped. Raises AlreadyRunning, BadCredential; an outage at the start is waited out."""
-    with _leaving_politely(), closing(parts.build_engine(settings)) as engine:
+    with _leaving_politely() as was_asked, closing(parts.build_engine(settings)) as engine:
         with suppress(RetryLater):
             _try_credential(parts, settings)
+        if was_asked():
+            return
         screen.show(
             f"Working for {_repos(settings)}; state in {settings.state_dir}. Stop with Ctrl-C: runs go on."
         )
@@ -30,21 +32,27 @@ def run_once(parts: Parts, settings: Settings, screen: Screen) -> None:
 
 
 @contextmanager
-def _leaving_politely() -> Iterator[None]:
-    """SIGTERM and SIGINT end the command with exit code 0 also while it still starts; the loop has its own way to stop."""
+def _leaving_politely() -> Iterator[Callable[[], bool]]:
+    """SIGTERM and SIGINT end the command with exit code 0 also while it still starts; the loop has its own way to stop.
+
+    Yields whether that was asked: where the signal comes while Python clears up an object, what the handler raises gets lost.
+    """
+    asked = False
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: asked
         return
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def leave(_signal: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _leave(_signal: int, _frame: object) -> None:
-    raise SystemExit(0)
 
 
 def _try_credential(parts: Parts, settings: Settings) -> None:

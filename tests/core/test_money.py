@@ -23,6 +23,7 @@ from dispatcher.core.policy import (
     Situation,
     limit_reached,
     says_agents_work,
+    usd_left,
     used_since_granted,
     why_no_agent,
     why_no_slot,
@@ -171,6 +172,22 @@ def test_what_a_person_granted_again_is_not_counted_twice():
     assert limit_reached(task) is None
     used = used_since_granted(task)
     assert (used.tokens, used.cost_usd) == (600, pytest.approx(0.4))
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ({"usd_per_run": 0.0, "usd_per_task": 0.0}, 0.0),
+        ({"usd_per_run": 2.0, "usd_per_task": 0.0}, 2.0),
+        ({"usd_per_run": 0.0, "usd_per_task": 5.0}, 4.0),
+        ({"usd_per_run": 2.0, "usd_per_task": 5.0}, 2.0),
+        ({"usd_per_run": 9.0, "usd_per_task": 5.0}, 4.0),
+        ({"usd_per_run": 9.0, "usd_per_task": 0.5}, 0.01),
+    ],
+)
+def test_a_run_is_told_the_nearest_of_its_budgets(limits, left):
+    task = task_in(Stage.QUEUED, cost_usd=6.0, granted_at_usd=5.0, limits=Limits(**limits))
+    assert usd_left(task) == pytest.approx(left)
 
 
 def test_a_day_without_budget_is_a_hold_until_the_next_one():

@@ -1,10 +1,14 @@
 """A write that comes late, after a death or an outage, must not pass over what people did meanwhile."""
 
+import pytest
+
 from dispatcher.core.model import Stage
 from dispatcher.simulator.faults import Fault, What
 from tests.crash.fate import Fate
 from tests.crash.lifecycle import living
 from tests.story.office import APPROVE, SHOP, adds, opened, says, writes
+
+pytestmark = pytest.mark.long
 
 
 def test_a_label_put_on_while_the_dispatcher_was_dead_is_heard(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,19 @@ def test_claudes_permissions_can_be_narrowed() -> None:
     assert call.argv[0] == "/opt/claude"
     assert "bypassPermissions" not in call.argv
     assert call.argv[-3:] == ("--permission-mode=acceptEdits", "--allowedTools", "Bash")
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag"), [("claude", "--max-budget-usd"), ("mini-swe-agent", "--cost-limit")]
+)
+def test_programs_that_can_hold_to_a_budget_are_told_it(kind: str, flag: str) -> None:
+    def budget(config: AgentConfig) -> list[str]:
+        argv = kind_named(kind).compose(config, FOLDER, "prompt").argv
+        return [value for name, value in pairwise(argv) if name == flag]
+
+    assert budget(AgentConfig("a", kind)) == []
+    assert budget(AgentConfig("a", kind, usd_limit=0.256)) == ["0.26"]
+    assert budget(AgentConfig("a", kind, usd_limit=2.0, extra_args=(flag, "7"))) == ["7"]
 
 
 def test_claudes_result_and_price_are_read() -> None:

@@ -8,6 +8,8 @@ from dispatcher.core.model import HoldKind, Stage
 from dispatcher.core.rules import LabelNames, Limits
 from tests.story.office import DONE, SHOP, opened, writes
 
+pytestmark = pytest.mark.long
+
 OUTCOME = "os.path.join(os.environ['DISPATCHER_RUN_DIR'], 'out', 'outcome.json')"
 
 

@@ -90,6 +90,19 @@ def test_a_task_over_its_budget_starts_no_further_run(office):
     assert "usd_per_task: $0.30 of $0.25 used" in office.explained(number)
 
 
+def test_a_program_that_held_to_its_budget_by_itself_has_not_failed(office):
+    spent = {"type": "result", "subtype": "error_max_budget_usd", "is_error": True, "total_cost_usd": 0.26}
+    office.hires("claude", *writes()[:-1], tells(**spent), {"crash": 1})
+    office.configure(agent_of={"worker": "claude"}, limits=limits(usd_per_task=0.25))
+    number = office.asks()
+    office.settle()
+    assert (office.stage(number), office.task(number).attempts) == (Stage.BLOCKED, 0)
+    assert "usd_per_task: $0.26 of $0.25 used" in office.explained(number)
+    (record,) = office.engine.desk.journal.load_runs(office.task(number).key)
+    order = json.loads((office.engine.desk.runs.folder(record.run.id) / "run.json").read_text())
+    assert "--max-budget-usd 0.25" in " ".join(order["argv"])
+
+
 def test_tokens_are_a_budget_too_where_nobody_knows_a_price(office):
     office.hires("claude", uses(900), uses(200, 2), {"hang": True})
     office.configure(agent_of={"worker": "claude"}, limits=limits(tokens_per_run=1000))

@@ -4,10 +4,14 @@ import os
 import signal
 from dataclasses import replace
 
+import pytest
+
 from dispatcher.core.model import HoldKind, Stage
 from dispatcher.core.rules import Caps
 from dispatcher.simulator.faults import Fault, What
 from tests.story.office import APPROVE, DONE, SHOP, Office, rejects, says
+
+pytestmark = pytest.mark.long
 
 STUBBORN = [{"ignore": ["INT", "TERM"]}, {"print": "up"}, {"hang": True}]
 

@@ -16,6 +16,8 @@ from dispatcher.core.rules import Limits
 from dispatcher.engine.patience import PATIENCE
 from tests.story.office import SHOP, opened, rejects, says, writes
 
+pytestmark = pytest.mark.long
+
 HANG = [{"write": "half.py", "text": "half = True\n"}, {"print": "thinking"}, {"hang": True}]
 
 

@@ -242,6 +242,7 @@ def test_a_killed_supervisor_is_noticed_and_nothing_is_left_alive(office):
     assert office.processes_of(run) == []
 
 
+@pytest.mark.long
 def test_an_outage_is_waited_out_and_blocks_nobody(office):
     number = office.asks()
     office.settle(until=lambda: office.roles() == ["worker"])

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -644,6 +645,24 @@ def test_doctor_during_an_outage_says_try_later(desk):
 
 
 # ---------------------------------------------------------------- working
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_comes_while_an_object_is_cleared_up_is_not_forgotten(desk):
+    """What a handler raises there, Python prints and drops."""
+
+    class Dying:
+        pass
+
+    def start(settings):
+        dying = Dying()
+        desk.parts.watcher = weakref.ref(dying, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+        del dying
+        return desk.parts
+
+    desk.parts.build_engine = start
+    ended = desk.run("run")
+    assert (ended.exit_code, desk.parts.ticks, desk.parts.was_closed) == (0, 0, True)
 
 
 def test_run_and_once_let_go_of_everything(desk):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
-from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
+from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag, own_budget
 from dispatcher.runs.agents.telling import (
     DENIED,
     PRINTED,
@@ -175,7 +175,7 @@ class ClaudeAgent(AgentKind):
         flags = ["-p", "--output-format", "stream-json", "--verbose", "--add-dir", str(folder.out)]
         if not mentions_flag(config, "--permission-mode", "--dangerously-skip-permissions"):
             flags += ["--permission-mode", "bypassPermissions"]
-        return flags
+        return [*flags, *own_budget(config, "--max-budget-usd")]
 
 
 KIND = ClaudeAgent()

@@ -97,6 +97,13 @@ def as_argument(prompt: str, folder: RunFolder) -> str:
     return f"Your task is in the file {folder.prompt}. Read all of that file first, then do exactly what it says."
 
 
+def own_budget(config: AgentConfig, flag: str, *also: str) -> tuple[str, ...]:
+    """The flag by which a program ends itself at what a run may cost; nothing where that is settled, or there is no budget."""
+    if not config.usd_limit or mentions_flag(config, flag, *also):
+        return ()
+    return flag, f"{config.usd_limit:.2f}"
+
+
 def mentions_flag(config: AgentConfig, *flags: str) -> bool:
     """Whether the configuration's own arguments already settle one of these flags."""
     return any(

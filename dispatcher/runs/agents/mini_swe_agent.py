@@ -6,7 +6,7 @@ from typing import ClassVar
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
 from dispatcher.runs.agents.faults import fault_of_status
-from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
+from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument, own_budget
 from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
 from dispatcher.runs.agents.telling import (
     PRINTED,
@@ -84,9 +84,10 @@ class MiniSweAgent(AgentKind):
         ("MSWEA_SILENT_STARTUP", "1"),
     )
 
-    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:  # noqa: ARG002 - every kind's shape
+    def flags(self, config: AgentConfig, folder: RunFolder) -> Sequence[str]:
         """Headless, with its trajectory in the private HOME."""
-        return ("--yolo", "--exit-immediately", "--output", str(folder.home / _TRAJECTORY))
+        flags = ("--yolo", "--exit-immediately", "--output", str(folder.home / _TRAJECTORY))
+        return (*flags, *own_budget(config, "--cost-limit", "-l"))
 
     def compose(self, config: AgentConfig, folder: RunFolder, prompt: str) -> Invocation:
         """The command line for one run, the prompt at its end."""
