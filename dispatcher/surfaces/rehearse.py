@@ -137,7 +137,7 @@ def _host(kind: str) -> dict[str, str]:
     """The present environment, and where the agent finds its login."""
     host = dict(os.environ)
     variable, name = _LOGIN_FOLDERS.get(kind, ("", ""))
-    login = Path.home() / name
+    login = Path(os.path.expanduser("~")) / name  # noqa: PTH111 - Path.home() fails for a user without an entry
     if variable and variable not in host and login.is_dir():
         host[variable] = str(login)
     return host
