@@ -14,6 +14,7 @@ from dispatcher.core.model import Finding, HoldKind, LiveRun, Stage, Task
 from dispatcher.core.money import render_usd
 from dispatcher.core.policy import used_since_granted
 from dispatcher.core.rules import AgentText, LabelNames
+from dispatcher.core.usage import Usage
 
 TITLE_LIMIT = 250
 _AGENT_TEXT_LIMIT = 45_000
@@ -366,14 +367,21 @@ def _status_rows(task: Task) -> list[tuple[str, str]]:
 def render_used(task: Task) -> str:
     """What the task used: money against its budget, and tokens; what a person granted again is counted apart."""
     used, limits = used_since_granted(task), task.limits
-    usd = render_usd(used.cost_usd or 0.0)
-    parts = [f"{usd} of {render_usd(limits.usd_per_task)}" if limits.usd_per_task else f"{usd} spent"]
+    parts = [_render_money(used, limits.usd_per_task)]
     if limits.tokens_per_task:
         parts.append(f"{used.tokens:,} of {limits.tokens_per_task:,} tokens")
     elif task.tokens:
         parts.append(f"{used.tokens:,} tokens")
     in_all = f" ({render_usd(task.cost_usd)} in all)" if task.granted_at_usd else ""
     return ", ".join(parts) + in_all
+
+
+def _render_money(used: Usage, budget_usd: float) -> str:
+    """Tokens without a cent come of a program that names no cost and has no price: "$0.00" would say that they were free."""
+    if used.tokens and not used.cost_usd:
+        return "cost unknown"
+    usd = render_usd(used.cost_usd or 0.0)
+    return f"{usd} of {render_usd(budget_usd)}" if budget_usd else f"{usd} spent"
 
 
 def _who(run: LiveRun) -> str:

@@ -155,9 +155,11 @@ def _hold_line(hold: AgentHold, now: datetime) -> str:
 
 
 def _today_line(status: Status) -> str:
-    cost = render_usd(status.used_today.cost_usd or 0.0)
+    used = status.used_today
+    if used.cost_usd is None and used.tokens:
+        return f"Used today (UTC): cost unknown, {used.tokens:,} tokens"
     budget = f" of {render_usd(status.usd_per_day)}" if status.usd_per_day else ""
-    return f"Used today (UTC): {cost}{budget}, {status.used_today.tokens:,} tokens"
+    return f"Used today (UTC): {render_usd(used.cost_usd or 0.0)}{budget}, {used.tokens:,} tokens"
 
 
 def each_line(text: str) -> str:

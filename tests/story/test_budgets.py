@@ -111,6 +111,18 @@ def test_tokens_are_a_budget_too_where_nobody_knows_a_price(office):
     assert "tokens_per_run: 1,100 of 1,000 tokens used" in office.explained(number)
 
 
+def test_a_cost_that_nobody_knows_is_not_shown_as_nothing(office):
+    office.hires("claude", *writes(), uses(2000))
+    office.configure(agent_of={"worker": "claude"})
+    number = office.asks()
+    office.settle(until=lambda: office.task(number).pull)
+    office.settle()
+
+    assert "cost unknown, " in office.explained(number)
+    assert "| Used | cost unknown, " in office.status_text(number)
+    assert "$0.00" not in office.explained(number) + office.status_text(number)
+
+
 def test_the_budget_of_a_day_ends_the_live_run_and_comes_back_at_midnight(office):
     office.hires("claude", uses(60_000), {"hang": True}, price=PRICE)
     office.configure(agent_of={"worker": "claude"}, caps=Caps(batch_pause_s=0, usd_per_day=0.5))

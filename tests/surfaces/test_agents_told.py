@@ -169,3 +169,5 @@ def test_status_tells_what_was_used_today_and_of_how_much(held):
     assert not any("Used today" in str(part) for part in render_status(status))
     used = replace(status, used_today=Usage(900, 100, 24, 1.5), usd_per_day=20.0)
     assert "Used today (UTC): $1.50 of $20.00, 1,024 tokens" in map(str, render_status(used))
+    unpriced = replace(used, used_today=Usage(900, 100, 24))
+    assert "Used today (UTC): cost unknown, 1,024 tokens" in map(str, render_status(unpriced))

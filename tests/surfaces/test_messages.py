@@ -14,7 +14,7 @@ from dispatcher.core.intake import find_mention
 from dispatcher.core.model import Finding, ItemKey, LiveRun, Person, Role, Stage, Task
 from dispatcher.core.rules import LabelNames
 from dispatcher.ports import Words
-from dispatcher.surfaces.messages import PLEAS, STAGE_WORDS, Messages
+from dispatcher.surfaces.messages import PLEAS, STAGE_WORDS, Messages, render_used
 
 NOW = datetime(2026, 3, 2, 14, 14, tzinfo=UTC)
 WORDS = Messages(lambda: "bot")
@@ -99,6 +99,27 @@ def test_labels_have_the_names_of_the_repository():
     words = Messages(lambda: "helper", lambda repo: LabelNames(turn=f"go-{repo}"))
     assert "put the label `go-acme/shop` back on" in words.status(replace(TASK, stage=Stage.DROPPED), NOW)
     assert "Comment `@helper retry`, or put the label `go-acme/shop`" in words.blocked(TASK, "stopped")
+
+
+@pytest.mark.parametrize(
+    ("facts", "used"),
+    [
+        ({"tokens": 1500}, "cost unknown, 1,500 tokens"),
+        ({"tokens": 1500, "cost_usd": 0.42}, "$0.42 of $5.00, 1,500 tokens"),
+        ({}, "$0.00 of $5.00"),
+        (
+            {"tokens": 1500, "cost_usd": 0.42, "granted_at_usd": 0.42, "granted_at_tokens": 1500},
+            "$0.00 of $5.00, 0 tokens ($0.42 in all)",
+        ),
+        (
+            {"tokens": 1500, "cost_usd": 0.42, "granted_at_usd": 0.42, "granted_at_tokens": 1000},
+            "cost unknown, 500 tokens ($0.42 in all)",
+        ),
+    ],
+    ids=["no price", "priced", "nothing used", "granted anew", "no price since it was granted anew"],
+)
+def test_tokens_without_a_known_cost_are_not_told_as_free(facts, used):
+    assert render_used(replace(TASK, **facts)) == used
 
 
 # --- when it is a person's turn ---
