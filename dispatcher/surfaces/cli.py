@@ -229,7 +229,9 @@ def explain(
 def costs(
     ctx: typer.Context,
     *,
-    by: Annotated[str, typer.Option("--by", metavar="WHAT", help="task, repo, day, agent or role.")] = "task",
+    by: Annotated[
+        str, typer.Option("--by", metavar="WHAT", help="task, run, repo, day, agent, kind or role.")
+    ] = "task",
     days: Annotated[
         int,
         typer.Option("--days", metavar="N", min=1, max=3650, help="How many days back, today included; UTC."),

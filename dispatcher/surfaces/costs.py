@@ -1,6 +1,6 @@
-"""`dispatcher costs`: what runs used, by task, repository, day or agent."""
+"""`dispatcher costs`: what runs used, by task, run, repository, day, agent, kind of agent or role."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,9 +22,11 @@ class CostsBy(StrEnum):
     """What the runs are put together by."""
 
     TASK = "task"
+    RUN = "run"
     REPO = "repo"
     DAY = "day"
     AGENT = "agent"
+    KIND = "kind"
     ROLE = "role"
 
 
@@ -56,15 +58,18 @@ def load_costs(parts: Parts, settings: Settings, by: CostsBy, days: int, now: da
     since = day_began_at(now) - timedelta(days=days - 1)
     with looking_into_journal(parts, settings) as journal:
         records = journal.load_runs_since(since) if journal else ()
-    return sum_costs(records, by, since)
+    kinds = {name: agent.kind for name, agent in settings.agents.items()}
+    return sum_costs(records, by, since, kinds)
 
 
-def sum_costs(records: Iterable[RunRecord], by: CostsBy, since: datetime) -> Costs:
-    """The runs put together. One that never started used nothing and is left out."""
+def sum_costs(
+    records: Iterable[RunRecord], by: CostsBy, since: datetime, kinds: Mapping[str, str] | None = None
+) -> Costs:
+    """The runs put together; `kinds` are those of the agents by name. A run that never started used nothing and is left out."""
     every = [record for record in records if record.state != "cancelled" or record.usage != Usage()]
     groups: dict[str, list[RunRecord]] = {}
     for record in every:
-        groups.setdefault(_group(record, by), []).append(record)
+        groups.setdefault(_group(record, by, kinds or {}), []).append(record)
     lines = [_line(name, group) for name, group in groups.items()]
     lines.sort(key=lambda line: (line.name,) if by is CostsBy.DAY else (-(line.cost_usd or 0.0), line.name))
     return Costs(by, since, tuple(lines), _line("all", every))
@@ -87,10 +92,12 @@ def render_costs(costs: Costs) -> "tuple[RenderableType, ...]":
     return (table, *_missing(costs.total))
 
 
-def _group(record: RunRecord, by: CostsBy) -> str:
+def _group(record: RunRecord, by: CostsBy, kinds: Mapping[str, str]) -> str:
     match by:
         case CostsBy.TASK:
             return f"{record.repo}#{record.task.number}"
+        case CostsBy.RUN:
+            return record.run.id
         case CostsBy.REPO:
             return record.repo
         case CostsBy.DAY:
@@ -98,6 +105,9 @@ def _group(record: RunRecord, by: CostsBy) -> str:
         case CostsBy.AGENT:
             model = f" ({record.run.model})" if record.run.model else ""
             return f"{record.run.agent}{model}"
+        case CostsBy.KIND:
+            # A run outlives its agent's table: the journal has the name alone.
+            return kinds.get(record.run.agent, f"{record.run.agent} (not configured any more)")
         case CostsBy.ROLE:
             return str(record.run.role)
 

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from dispatcher.core.model import ItemKey, LiveRun, Role
+from dispatcher.core.rules import AgentConfig
 from dispatcher.core.usage import Usage
 from dispatcher.ports import RunRecord
 from dispatcher.surfaces.costs import CostsBy, load_costs, render_costs, sum_costs
@@ -46,13 +48,29 @@ RUNS = (
         (CostsBy.REPO, {"acme/shop": 1.25, "acme/depot": None}),
         (CostsBy.DAY, {"2026-03-02": 0.50, "2026-03-03": 0.75}),
         (CostsBy.AGENT, {"claude (haiku)": 0.75, "claude": 0.50, "codex": None}),
+        (CostsBy.KIND, {"claude": 1.25, "codex (not configured any more)": None}),
         (CostsBy.ROLE, {"worker": 1.25, "reviewer": None}),
+        (
+            CostsBy.RUN,
+            {
+                "worker-claude-8-1": 0.75,
+                "worker-claude-7-0": 0.50,
+                "reviewer-codex-7-1": None,
+                "worker-codex-12-0": None,
+            },
+        ),
     ],
 )
 def test_runs_are_put_together_dearest_first_and_days_in_their_order(by, lines):
-    costs = sum_costs(RUNS, by, MONDAY)
+    costs = sum_costs(RUNS, by, MONDAY, {"claude": "claude"})
     assert [(line.name, line.cost_usd) for line in costs.lines] == list(lines.items())
     assert sum(line.runs for line in costs.lines) == costs.total.runs == 4
+
+
+def test_agents_of_one_kind_are_one_line_whatever_their_names():
+    runs = (a_run(7, Usage(1, 0, 0, 0.50)), a_run(8, Usage(2, 0, 0, 0.25), agent="cheap"))
+    (line,) = sum_costs(runs, CostsBy.KIND, MONDAY, {"claude": "claude", "cheap": "claude"}).lines
+    assert (line.name, line.runs, line.cost_usd) == ("claude", 2, 0.75)
 
 
 def test_the_sum_has_every_token_and_says_whose_cost_it_lacks():
@@ -96,7 +114,7 @@ def test_days_are_those_of_utc_and_today_is_one_of_them():
     class Journal:
         def load_runs_since(self, since):
             asked.append(since)
-            return ()
+            return (a_run(7, Usage(1), agent="cheap"),)
 
         def close(self):
             pass
@@ -106,8 +124,7 @@ def test_days_are_those_of_utc_and_today_is_one_of_them():
             assert read_only
             return Journal()
 
-    class Settings:
-        journal_path = Path(__file__)
-
-    load_costs(Parts(), Settings(), CostsBy.TASK, 7, datetime(2026, 3, 8, 23, 59, tzinfo=UTC))
+    settings = SimpleNamespace(journal_path=Path(__file__), agents={"cheap": AgentConfig("cheap", "claude")})
+    costs = load_costs(Parts(), settings, CostsBy.KIND, 7, datetime(2026, 3, 8, 23, 59, tzinfo=UTC))
     assert asked == [datetime(2026, 3, 2, tzinfo=UTC)]
+    assert [line.name for line in costs.lines] == ["claude"], "the configuration knows the kind of each agent"
