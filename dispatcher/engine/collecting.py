@@ -114,7 +114,7 @@ class Collector:
         return True
 
     def _is_absent(self, record: RunRecord, task: Task | None, *, is_awaited: bool) -> None:
-        """Reserved, and not started: fine while the start is still to be done; else it will never come."""
+        """Nothing of it is there: fine while the start is still to be done; else it will never come, or its folder was taken away."""
         pending = any(
             isinstance(stored.effect, StartRun) and stored.effect.run.id == record.run.id
             for stored in self._desk.journal.load_effects()
@@ -122,9 +122,11 @@ class Collector:
         if pending:
             return
         if is_awaited and task is not None:
-            apply(
-                self._desk, task, RunCancelled(record.run.id, "it was never started"), Closing(record.run.id)
-            )
+            run_id = record.run.id
+            # Whoever had begun has used its attempt: an agent that deletes its own folder would be started for ever.
+            has_begun = record.state == "running"
+            gone, never = RunDied(run_id, "its folder is gone"), RunCancelled(run_id, "it was never started")
+            apply(self._desk, task, gone if has_begun else never, Closing(run_id))
         else:
             self._desk.journal.mark_run_ended(record.run.id, self._desk.clock.now(), "never started")
             self._desk.agenda.touch(record.task)

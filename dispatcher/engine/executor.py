@@ -148,6 +148,8 @@ class Executor:
         for event in events:
             if task := desk.journal.load_task(stored.task):
                 apply(desk, task, event, Closing(effect_done=stored.id))
+        if isinstance(stored.effect, StartRun):
+            desk.journal.mark_run_started(stored.effect.run.id, desk.clock.now())
         desk.journal.mark_applied(stored.id, desk.clock.now())
         if stored.error:
             # It had to wait, and people went on: our own late write would pass their change off as seen.
