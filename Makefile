@@ -69,7 +69,7 @@ crash: $(STAMP) ## a sudden death at every boundary of a task's whole life, in m
 
 SEEDS ?= 500
 simulate: $(STAMP) ## SEEDS=n worlds of people, agents and faults against the ten invariants; SEED=n replays one
-	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	$(BIN)/python tools/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS))
 
 mutants: $(STAMP) ## one small fault after the other in a copy of the product, and some test must notice (hours); ONLY=words takes a part
 	nice -n 19 $(BIN)/python tools/mutants.py $(if $(ONLY),--only '$(ONLY)')

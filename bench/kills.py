@@ -32,7 +32,7 @@ def measure_kills(rounds: int = ROUNDS, seed: int = SEED) -> list[Row]:
     return [
         (f"SIGKILLs of the daemon, {told.tasks} tasks: lost", str(len(told.lost)), "<= 0"),
         (f"the same {told.rounds} rounds: doubled", str(len(told.doubled)), "<= 0"),
-        ("live runs that a successor found and adopted", str(told.adopted), "-"),
+        ("agents that were alive at a kill, for the successor to adopt", str(told.adopted), "-"),
     ]
 
 

@@ -1,6 +1,6 @@
 """`make bench`: the project's numbers as one table. Counts, ratios and memory; times only where people wait for them.
 
-python bench/run.py [--json] [PART ...]     parts: traffic, engine, workspace, runs, kills, leaks, startup, attacks
+python bench/run.py [--json] [PART ...]     parts: traffic, engine, workspace, runs, crash, kills, leaks, startup, attacks
 
 Always ends with code 0: a missed goal is a line to read, not a test that depends on how busy the machine is.
 """
@@ -17,7 +17,7 @@ from importlib import import_module
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("traffic", "engine", "workspace", "runs", "kills", "leaks", "startup", "attacks")
+PARTS = ("traffic", "engine", "workspace", "runs", "crash", "kills", "leaks", "startup", "attacks")
 _BOUND = re.compile(r"(?:<= )?([0-9.,]+)(?: \w+)?")
 _NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
 

@@ -83,7 +83,7 @@ def _run_many(first: int, seeds: int, steps: int) -> int:
             (sqlite if is_on_sqlite(seed) else memory).add(world, time.process_time() - began)
         for violation in world.violations:
             print(f"seed {seed}: {violation}")
-            print(f"  replay: make simulate SEED={seed}")
+            print(f"  replay: make simulate SEED={seed} STEPS={steps}")
     total = Tally("all")
     for one in (memory, sqlite):
         for name in ("seeds", "steps", "violations", "kills", "faults", "runs", "took_s"):

@@ -40,6 +40,13 @@ def teams_of(rules: RepoRules) -> tuple[str, ...]:
     return tuple(name for name in rules.allowed_users if name.startswith("@"))
 
 
+def is_named(person: Person, rules: RepoRules) -> bool:
+    """Whether the configuration names this person or bot by its login."""
+    login = person.login.lower().removesuffix("[bot]")
+    names = rules.allowed_bots if person.is_bot else rules.allowed_users
+    return login in {name.lower().removesuffix("[bot]") for name in names}
+
+
 def may_ask(
     person: Person, rules: RepoRules, permission: Permission, teams: frozenset[str], bot: Person
 ) -> bool:

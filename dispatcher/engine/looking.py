@@ -40,7 +40,7 @@ from dispatcher.core.observe import (
     observe,
     people_to_judge,
 )
-from dispatcher.core.policy import may_ask, teams_of
+from dispatcher.core.policy import is_named, may_ask, teams_of
 from dispatcher.core.refused import refused_asks
 from dispatcher.engine.desk import Desk
 from dispatcher.engine.ledger import apply, with_limits
@@ -404,7 +404,24 @@ class Watcher:
     def _may_ask(self, repo: Repo, person: Person) -> bool:
         forge, rules = self._desk.forge, repo.rules
         teams = frozenset(team for team in teams_of(rules) if forge.fetch_is_member(team, person))
-        return may_ask(person, rules, forge.fetch_permission(repo, person), teams, self._desk.me)
+        if not may_ask(person, rules, forge.fetch_permission(repo, person), teams, self._desk.me):
+            return False
+        return teams != frozenset() or not is_named(person, rules) or self._is_who_was_named(person)
+
+    def _is_who_was_named(self, person: Person) -> bool:
+        """Whoever came first under a name of the configuration is who was meant: a login can be given up and taken by somebody else."""
+        journal, cursor = self._desk.journal, f"named:{person.login.lower()}"
+        known = journal.load_cursor(cursor)
+        if known is None:
+            journal.save_cursor(cursor, str(person.id))
+        elif known != str(person.id):
+            told = (
+                f"@{person.login} is another account ({person.id}) than the one that the configuration meant ({known}): "
+                "not let in. If it is meant, `dispatcher journal rebuild` forgets who it was."
+            )
+            self._desk.note_once(cursor, told)
+            return False
+        return True
 
     def _unheard(self, repo: Repo, task: Task, snapshot: Snapshot) -> tuple[Heard, ...]:
         """Comments for the bot that it has not heard in this version; the text of the issue counts as the first."""

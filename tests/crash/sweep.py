@@ -132,13 +132,17 @@ def main() -> int:
     asked.add_argument("--every", type=int, default=1, help="only every N-th boundary")
     asked.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many lives at a time")
     options = asked.parse_args()
-    code = 0
+    code, missed = 0, list[str]()
     for one in sweep(real=options.real, every=options.every, jobs=options.jobs):
         if isinstance(one, Swept):
             where = "with real parts" if options.real else "in memory"
             print(
                 f"crash boundaries {where}: {one.boundaries} found, {one.swept} swept, {one.converged} converged"
             )
+            code = max(code, int(bool(missed)))
+        elif not one.has_died:
+            print(f"not met again, so not swept: {one.boundary}", flush=True)
+            missed.append(one.boundary)
         elif one.differs:
             print(f"died {one.boundary}:\n{one.differs}", flush=True)
             code = 1

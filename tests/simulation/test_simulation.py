@@ -33,7 +33,7 @@ def test_all_ten_invariants_hold_in_every_world(first: int, tmp_path: Path) -> N
     for seed in range(first, first + 3):
         world = simulate(seed, tmp_path, 200)
         found = "\n".join(map(str, world.violations))
-        assert not world.violations, f"replay: make simulate SEED={seed}\n{found}"
+        assert not world.violations, f"replay: make simulate SEED={seed} STEPS=200\n{found}"
 
 
 def test_all_ten_invariants_hold_on_the_real_journal(tmp_path: Path) -> None:

@@ -118,7 +118,9 @@ def test_a_pid_that_another_program_got_meanwhile_is_left_alone(office, bystande
 
 
 def test_an_agent_that_deletes_its_run_is_tried_three_times_and_then_a_person_is_asked(office):
-    office.worker([{"run": ["/bin/sh", "-c", 'rm -rf "$DISPATCHER_RUN_DIR"'], "may_fail": True}, {"hang": True}])
+    office.worker(
+        [{"run": ["/bin/sh", "-c", 'rm -rf "$DISPATCHER_RUN_DIR"'], "may_fail": True}, {"hang": True}]
+    )
     number = office.asks()
     for _ in range(6):
         office.settle()
