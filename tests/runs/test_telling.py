@@ -8,7 +8,7 @@ import pytest
 
 from dispatcher.core.faults import FaultKind
 from dispatcher.runs.agents import telling as t
-from dispatcher.runs.agents.faults import fault_of_status, fault_of_text, find_reset_s
+from dispatcher.runs.agents.faults import error_of_status, error_of_text, find_reset_s
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.agents.telling import Counts, Story, Told
 
@@ -182,10 +182,15 @@ def test_kinds_of_faults_are_called_the_same_on_both_sides() -> None:
         (429, "You exceeded your current quota, please check your plan", "quota"),
         (500, "", "overload"),
         (529, "Overloaded", "overload"),
+        (408, "", "overload"),
+        (400, "Your credit balance is too low to access the API", "login"),
+        (400, "API key not valid. Please pass a valid API key.", "login"),
+        (400, "You have reached your specified API usage limits.", "quota"),
+        (400, "The requested model is not supported.", "settings"),
     ],
 )
 def test_a_status_and_the_words_beside_it_say_whose_turn_it_is(status: int, said: str, kind: str) -> None:
-    assert fault_of_status("x", status, said).fault == kind
+    assert error_of_status("x", status, said).fault == kind
 
 
 @pytest.mark.parametrize(
@@ -195,12 +200,105 @@ def test_a_status_and_the_words_beside_it_say_whose_turn_it_is(status: int, said
         ("5-hour limit reached, resets 3pm", "quota"),
         ("Claude AI usage limit reached|1795280000", "quota"),
         ("connect ECONNREFUSED 127.0.0.1:40122", "overload"),
-        ("something odd", "overload"),
         ("model gpt-9 does not exist", "settings"),
+        ("the server took too long: request timed out", "overload"),
+        ("stream disconnected before completion", "overload"),
+        ("Unable to connect. Is the computer able to access the url?", "overload"),
+        ("HTTP/1.1 503", "overload"),
+        ("HTTP Error 502: odd", "overload"),
+        ("last status: 429. Giving up", "rate-limit"),
+        ("Error code: 401 - {}", "login"),
+        ("request failed with status code 404", "settings"),
+        ("401 Unauthorized", "login"),
     ],
 )
 def test_words_alone_say_it_too(said: str, kind: str) -> None:
-    assert fault_of_text("x", said).fault == kind
+    assert error_of_text("x", said).fault == kind
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "something odd",
+        "error_during_execution",
+        "stream error after 512 tokens",
+        "cannot read line 401",
+        "wrote 500 of 503 lines",
+        "error 5000",
+        "status 429.5",
+    ],
+)
+def test_words_and_numbers_without_a_meaning_blame_nobody(said: str) -> None:
+    told = error_of_text("x", said)
+    assert (told.what, told.fault, told.text) == (t.PRINTED, "", f"x: {said}")
+
+
+@pytest.mark.parametrize("status", [409, 418, 431])
+def test_a_status_that_says_nothing_blames_nobody(status: int) -> None:
+    assert error_of_status("x", status, "odd").what == t.PRINTED
+
+
+def claude_end(status: int | None, said: str) -> list[str]:
+    end = {"type": "result", "subtype": "success", "is_error": True, "api_error_status": status}
+    return [json.dumps(end | {"result": said})]
+
+
+def gemini_end(said: str) -> list[str]:
+    return [json.dumps({"type": "result", "status": "error", "error": {"message": said}})]
+
+
+TOO_MUCH = [
+    ("claude", claude_end(400, "Prompt is too long")),
+    ("claude", claude_end(413, "Request too large (max 32MB)")),
+    ("claude", claude_end(422, "")),
+    ("claude", claude_end(500, "input length and max_tokens exceed context limit")),
+    ("claude", claude_end(None, "Context limit reached")),
+    (
+        "codex",
+        [
+            '{"type":"turn.failed","error":{"message":"Codex ran out of room in the model\'s context window. Start a new thread."}}'
+        ],
+    ),
+    (
+        "opencode",
+        [
+            '{"type":"error","sessionID":"s","error":{"name":"APIError","data":{"message":"prompt is too long: 210000 tokens > 200000 maximum","statusCode":400}}}'
+        ],
+    ),
+    ("opencode", ['{"type":"error","sessionID":"s","error":{"name":"ContextWindowExceeded"}}']),
+    ("gemini", gemini_end("Reached max session turns for this session.")),
+    ("gemini", gemini_end("The input token count (1200000) exceeds the maximum number of tokens allowed")),
+    (
+        "copilot",
+        [
+            '{"type":"session.error","data":{"statusCode":400,"message":"This model\'s maximum context length is 128000 tokens."}}'
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "lines"), TOO_MUCH, ids=[f"{k}-{n}" for n, (k, _) in enumerate(TOO_MUCH)])
+def test_what_does_not_fit_into_the_model_is_the_tasks_and_an_answer_of_the_vendor(
+    kind: str, lines: list[str]
+) -> None:
+    story = story_of(kind, lines)
+    assert story.fault is None
+    assert story.has_answer, "else its end with an error would be called a crash of the program"
+
+
+def test_a_limit_takes_back_a_fault_and_the_words_before_it() -> None:
+    answer = '{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"On it."}]}}'
+    story = story_of("claude", [answer, *CLAUDE_RETRIES, *claude_end(400, "Prompt is too long")])
+    assert (story.fault, story.said) == (None, "")
+
+
+def test_a_request_that_is_tried_again_waits_for_the_vendor_whatever_it_says() -> None:
+    claude = ['{"type":"system","subtype":"api_retry","attempt":1,"error_status":null,"error":"unknown"}']
+    gemini = ["Attempt 2 failed. Retrying with backoff... odd"]
+    for kind, lines in (("claude", claude), ("gemini", gemini)):
+        fault = story_of(kind, lines).fault
+        assert fault is not None
+        assert fault.fault == FaultKind.OVERLOAD
 
 
 NOW_S = float(calendar.timegm((2026, 11, 21, 14, 0, 0)))

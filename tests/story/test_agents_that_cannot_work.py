@@ -1,11 +1,14 @@
-"""Quotas, logins and crashes: the agent goes on hold, the next one takes over, the task loses nothing."""
+"""Quotas, logins and crashes: the agent goes on hold, the next one takes over, the task loses nothing.
+
+What the task itself is too much for is none of these.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.model import HoldKind, Stage
-from dispatcher.core.rules import AgentConfig
+from dispatcher.core.rules import AgentConfig, Limits
 from tests.story.office import APPROVE, DONE, Office, adds, writes
 
 
@@ -206,3 +209,23 @@ def test_the_agent_that_takes_over_goes_on_from_the_commits_of_the_one_that_coul
     number = office.asks()
     office.settle()
     assert office.stage(number) is Stage.MERGE_READY
+
+
+def test_a_task_that_never_fits_into_the_model_is_a_persons_after_its_attempts_and_holds_no_agent(office):
+    office.hires("claude", *refused(400, "Prompt is too long"), {"crash": 1})
+    office.configure(agent_of={"worker": "claude"}, limits=Limits(redispatch_cooldown_s=0, attempts=2))
+    number = office.asks()
+    office.settle()
+
+    assert office.stage(number) is Stage.BLOCKED, office.why_not_settled()
+    assert office.decided(number).count("AgentFaulted") == 0
+    (comment,) = office.said(number)
+    assert "2 of 2 attempts" in comment
+    assert hold_of(office, "claude") is None
+    assert len(office.engine.desk.journal.load_runs(office.task(number).key)) == 2
+
+    office.hires("claude", *writes())
+    office.configure(agent_of={"worker": "claude"})
+    other = office.asks()
+    office.settle()
+    assert office.stage(other) is Stage.MERGE_READY

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
+from dispatcher.runs.agents.faults import error_of_status, error_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
 from dispatcher.runs.agents.telling import (
@@ -46,7 +46,7 @@ class _AiderTelling(Telling):
         if not error:
             return told
         status = STATUSES.get(error)
-        return [*told, fault_of_status("aider", status, line) if status else fault_of_text("aider", line)]
+        return [*told, error_of_status("aider", status, line) if status else error_of_text("aider", line)]
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         """A cost of 0 is what it says of a model without a price. It does not tell the cached tokens apart."""

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
+from dispatcher.runs.agents.faults import error_of_status, error_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag, own_budget
 from dispatcher.runs.agents.telling import (
     DENIED,
-    PRINTED,
+    LIMIT,
+    OVERLOAD,
     RESULT,
     SAID,
     SESSION,
@@ -58,9 +59,9 @@ class _ClaudeTelling(Telling):
             case "system" if event.get("subtype") == "api_retry":
                 status, said = as_count(event.get("error_status")), as_text(event.get("error"))
                 return (
-                    fault_of_status("claude", status, said)
+                    error_of_status("claude", status, said)
                     if status
-                    else fault_of_text("claude", said or "no answer"),
+                    else error_of_text("claude", said or "no answer", otherwise=OVERLOAD),
                 )
             case "assistant" if "error" not in event:
                 return self._read_message(as_object(event.get("message")))
@@ -104,11 +105,11 @@ class _ClaudeTelling(Telling):
         told += [Told(DENIED, as_text(one.get("tool_name")) or "a tool") for one in denials]
         status, said = as_count(result.get("api_error_status")), as_text(result.get("result"))
         if status:
-            told.append(fault_of_status("claude", status, said))
+            told.append(error_of_status("claude", status, said))
         elif result.get("subtype") in _OWN_LIMITS:
-            told.append(Told(PRINTED, f"it reached a limit of its own: {result['subtype']}"))
+            told.append(Told(LIMIT, f"it reached a limit of its own: {result['subtype']}"))
         elif result.get("is_error"):
-            told.append(fault_of_text("claude", said or as_text(result.get("subtype")) or "an error"))
+            told.append(error_of_text("claude", said or as_text(result.get("subtype")) or "an error"))
         elif said != self._said:
             told.append(Told(SAID, said))
         return told

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_text
+from dispatcher.runs.agents.faults import error_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
     DENIED,
@@ -54,9 +54,9 @@ class _CodexTelling(Telling):
                 return (self._usage(),)
             case "turn.failed":
                 said = as_text(as_object(event.get("error")).get("message"))
-                return (fault_of_text("codex", said or "the turn failed"),)
+                return (error_of_text("codex", said or "the turn failed"),)
             case "error":
-                return (fault_of_text("codex", as_text(event.get("message")) or "an error"),)
+                return (error_of_text("codex", as_text(event.get("message")) or "an error"),)
             case _:
                 return ()
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from dispatcher.core.errors import BadConfig
 from dispatcher.core.rules import TOLD_NUMBERS, AgentConfig, PromptDelivery
-from dispatcher.runs.agents.faults import fault_of_text, find_reset_s
+from dispatcher.runs.agents.faults import error_of_text, find_reset_s
 from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument
 from dispatcher.runs.agents.telling import (
     FAULT,
@@ -97,7 +97,7 @@ class _CommandTelling(Telling):
             reset_at_s = find_reset_s(line, time.time())
             told.append(Told(FAULT, f"{self._name}: {shorten(said or line, 300)}", None, fault, reset_at_s))
         elif said:
-            told.append(fault_of_text(self._name, said))
+            told.append(error_of_text(self._name, said))
         return told
 
     def _count(self, numbers: dict[str, float]) -> Told:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
+from dispatcher.runs.agents.faults import error_of_status, error_of_text
 from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.telling import (
     DENIED,
@@ -51,7 +51,7 @@ class _CopilotTelling(Telling):
                 status = as_count(data.get("statusCode"))
                 said = as_text(data.get("message")) or as_text(data.get("errorMessage")) or "an error"
                 return (
-                    fault_of_status("copilot", status, said) if status else fault_of_text("copilot", said),
+                    error_of_status("copilot", status, said) if status else error_of_text("copilot", said),
                 )
             case "result":
                 return (Told(SESSION, as_text(event.get("sessionId"))),)

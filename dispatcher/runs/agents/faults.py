@@ -1,6 +1,7 @@
-"""Faults of the set-up, as the agent programs tell them: no login, no quota, a vendor whose server fails. Not the task's doing.
+"""Errors as the agent programs tell them: which are the set-up's (no login, no quota, a vendor whose server fails), which the task's.
 
-Standard library only: the supervisor loads it. Times are read where a program names one, for the end of a hold.
+Only what is recognised as the set-up's is a fault: a fault costs the task nothing, so that one which comes with the task itself would
+be tried, and paid for, without an end. Standard library only: the supervisor loads it. Times are read for the end of a hold.
 """
 
 import calendar
@@ -9,8 +10,10 @@ import time
 
 from dispatcher.runs.agents.telling import (
     FAULT,
+    LIMIT,
     LOGIN,
     OVERLOAD,
+    PRINTED,
     QUOTA,
     RATE_LIMIT,
     SETTINGS,
@@ -18,15 +21,38 @@ from dispatcher.runs.agents.telling import (
     shorten,
 )
 
-_STATUS = re.compile(r"(?<![\d.])(401|402|403|404|429|5\d\d)(?![\d.])")
+# A number is a status only beside a word that says so: programs count tokens and lines as well.
+_NUMBER = r"(4(?:0[0-4]|08|13|22|29)|5(?:0\d|1[01]|2\d|30))(?!\d|\.\d)"
+_STATUS = re.compile(
+    r"(?:\b(?:status|code|https?|api|error)(?:[ _-]?(?:code|error))?|(?<=status)code|\bhttp/[\d.]+)[\"'\\]*(?: (?:is|was|of))?[ :=(\[\"']{1,4}"
+    + _NUMBER
+    + r"|(?<![\d.])"
+    + _NUMBER
+    + r" (?:unauthorized|payment required|forbidden|not found|too many requests|bad request|(?:payload|content) too large|unprocessable"
+    r"|request timeout|internal server error|bad gateway|service unavailable|gateway time)",
+    re.IGNORECASE,
+)
+_OF_THE_TASK = frozenset({400, 413, 422})
+"""The API's answers to a request that it does not take as it is, unless its words name something else."""
 _MEANINGS = {
+    400: "it does not take this request",
     401: "the login is missing, wrong or expired",
     402: "the account has no money left",
     403: "the account may not use this",
     404: "there is no such model or address",
+    413: "the request is too large",
+    422: "it does not take this request",
     429: "rate limited, or the quota is used up",
 }
 _TEXT_LIMIT = 300
+
+# What a task does to itself: it does not fit into the model, or takes more turns than a person allowed.
+_TASK_WORDS = re.compile(
+    r"context[ _-]?(?:window|length|limit|size)|ran out of room|max(?:imum)?[ _](?:session[ _])?turns"
+    r"|\b(?:prompt|input|request|messages?|conversation|context|content|string|payload) (?:(?:is|are|was|were) )?too (?:long|large)"
+    r"|token count\b.{0,40}\bexceeds",
+    re.IGNORECASE,
+)
 
 # The programs' own words, where no status stands beside them. Checked in this order: a used-up quota is often told as a rate limit.
 _WORDS = (
@@ -41,14 +67,29 @@ _WORDS = (
     (
         LOGIN,
         re.compile(
-            r"not logged in|please (?:run )?/?log ?in|log ?in again|invalid (?:x-)?api[ -]key|incorrect api key|authentication[ _]?(?:error|failed|required)"
+            r"not logged in|please (?:run )?/?log ?in|log ?in again|invalid (?:x-)?api[ -]key|incorrect api key|api key (?:is )?(?:not valid|invalid|expired)|authentication[ _]?(?:error|failed|required)"
             r"|token (?:has )?expired|oauth token|no auth(?:entication|orization)? (?:method|information|credentials)|credit balance is too low|set an auth method",
             re.IGNORECASE,
         ),
     ),
     (RATE_LIMIT, re.compile(r"rate.?limit|too many requests", re.IGNORECASE)),
-    (OVERLOAD, re.compile(r"overloaded|server error|service unavailable|ECONNREFUSED|connection (?:error|refused|reset)", re.IGNORECASE)),
-    (SETTINGS, re.compile(r"(?:model|deployment)\b.{0,60}\b(?:not found|does not exist|not supported|is not available)|unknown model", re.IGNORECASE)),
+    (
+        OVERLOAD,
+        re.compile(
+            r"overloaded|server[ _]?error|(?:service|temporarily) ?unavailable|bad gateway|high (?:demand|load)|at capacity|temporary (?:error|failure)"
+            r"|\bE(?:CONN\w+|TIMEDOUT|PIPE|AI_AGAIN|NOTFOUND|HOSTUNREACH|NETUNREACH)\b|connection ?(?:was |is |has been )?(?:error|refused|reset|closed|aborted|lost|failed)"
+            r"|(?:cannot|can't|could not|unable to|failed to) (?:connect|reach)|error sending request|fetch failed|socket hang up|reconnecting"
+            r"|timed?[ -]?out|network (?:error|is unreachable)|no route to host|name resolution|dns error|(?:stream|server) (?:was )?(?:disconnected|closed)|certificate",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        SETTINGS,
+        re.compile(
+            r"(?:model|deployment)\b.{0,60}\b(?:not found|does not exist|not supported|is not available)|unknown model|LLM provider not provided",
+            re.IGNORECASE,
+        ),
+    ),
 )  # fmt: skip
 
 _EPOCH = re.compile(r"(?<!\d)(1[6-9]\d{8}|2\d{9})(\d{3})?(?!\d)")
@@ -72,23 +113,32 @@ _DAY_S = 86_400
 _FARTHEST_S = 32 * _DAY_S
 
 
-def fault_of_status(kind: str, status: int, said: str = "", now_s: float | None = None) -> Told:
-    """The fault behind an answer of the vendor's API."""
-    meaning = _MEANINGS.get(status, "the vendor's server fails")
-    words = f": {_one_line(said)}" if said else ""
-    reset_at_s = find_reset_s(said, time.time() if now_s is None else now_s)
-    return Told(
-        FAULT, f"{kind}: {status} from the API ({meaning}){words}", None, _kind_of(status, said), reset_at_s
+def error_of_status(kind: str, status: int, said: str = "", now_s: float | None = None) -> Told:
+    """What an answer of the vendor's API means that is an error."""
+    meaning = _MEANINGS.get(
+        status, "the vendor's server fails" if status >= 500 else "it refuses the request"
     )
+    words = f": {_one_line(said)}" if said else ""
+    text = f"{kind}: {status} from the API ({meaning}){words}"
+    return _error(_what_of(status, said), text, said, now_s)
 
 
-def fault_of_text(kind: str, said: str, now_s: float | None = None) -> Told:
-    """The fault behind a program's own words: by the status that they name, else by what they say; else the vendor is overloaded."""
+def error_of_text(kind: str, said: str, now_s: float | None = None, *, otherwise: str = PRINTED) -> Told:
+    """What a program's own words mean: by the status that they name, else by what they say.
+
+    Words without a meaning are a printed line, or the kind of fault that `otherwise` names.
+    """
     found = _STATUS.search(said)
     if found:
-        return fault_of_status(kind, int(found[1]), said, now_s)
-    reset_at_s = find_reset_s(said, time.time() if now_s is None else now_s)
-    return Told(FAULT, f"{kind}: {_one_line(said)}", None, kind_of_words(said) or OVERLOAD, reset_at_s)
+        return error_of_status(kind, int(found[1] or found[2]), said, now_s)
+    what = LIMIT if _TASK_WORDS.search(said) else kind_of_words(said) or otherwise
+    return _error(what, f"{kind}: {_one_line(said)}", said, now_s)
+
+
+def _error(what: str, text: str, said: str, now_s: float | None) -> Told:
+    if what in {LIMIT, PRINTED}:
+        return Told(what, text)
+    return Told(FAULT, text, None, what, find_reset_s(said, time.time() if now_s is None else now_s))
 
 
 def kind_of_words(said: str) -> str:
@@ -108,16 +158,24 @@ def find_reset_s(said: str, now_s: float) -> float | None:
     return None
 
 
-def _kind_of(status: int, said: str) -> str:
+def _what_of(status: int, said: str) -> str:
+    """A kind of fault, or LIMIT, or PRINTED for a status that says nothing."""
+    words = kind_of_words(said)
     match status:
         case 401 | 402 | 403:
-            return QUOTA if kind_of_words(said) == QUOTA else LOGIN
+            return QUOTA if words == QUOTA else LOGIN
         case 404:
             return SETTINGS
         case 429:
-            return QUOTA if kind_of_words(said) == QUOTA else RATE_LIMIT
-        case _:
+            return QUOTA if words == QUOTA else RATE_LIMIT
+        case _ if _TASK_WORDS.search(said):  # some servers give a prompt that does not fit a 500
+            return LIMIT
+        case _ if status == 408 or status >= 500:
             return OVERLOAD
+        case _ if words:  # an empty account and a key that is no key are a 400 at some vendors
+            return words
+        case _:
+            return LIMIT if status in _OF_THE_TASK else PRINTED
 
 
 def _find_epoch(said: str, _now_s: float) -> float | None:

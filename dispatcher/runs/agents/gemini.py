@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_text
+from dispatcher.runs.agents.faults import error_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
 from dispatcher.runs.agents.telling import (
     DENIED,
+    OVERLOAD,
     PRINTED,
     RESULT,
     SAID,
@@ -56,7 +57,7 @@ class _GeminiTelling(Telling):
 
     def read_line(self, line: str) -> Sequence[Told]:
         if "Attempt " in line and " failed" in line and parse_event(line) is None:
-            return (Told(PRINTED, line), fault_of_text("gemini", line))
+            return (Told(PRINTED, line), error_of_text("gemini", line, otherwise=OVERLOAD))
         return super().read_line(line)
 
     def read_event(self, event: dict[str, object]) -> Sequence[Told]:
@@ -91,7 +92,7 @@ class _GeminiTelling(Telling):
             case "tool_result":
                 return _read_tool_result(event)
             case "error" if event.get("severity") != "warning":
-                return (fault_of_text("gemini", as_text(event.get("message")) or "an error"),)
+                return (error_of_text("gemini", as_text(event.get("message")) or "an error"),)
             case "result":
                 return self._read_result(event)
             case _:
@@ -106,7 +107,7 @@ class _GeminiTelling(Telling):
         told = [Told(USAGE, counts=max(counts, in_file, key=lambda one: one.tokens))]
         if event.get("status") == "error":
             error = as_object(event.get("error"))
-            told.append(fault_of_text("gemini", as_text(error.get("message")) or "an error"))
+            told.append(error_of_text("gemini", as_text(error.get("message")) or "an error"))
         return told
 
 

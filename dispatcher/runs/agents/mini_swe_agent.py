@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_status
+from dispatcher.runs.agents.faults import error_of_status
 from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument, own_budget
 from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
 from dispatcher.runs.agents.telling import (
@@ -36,7 +36,7 @@ class _MiniTelling(Telling):
         told = [Told(PRINTED, line)] if line.strip() else []
         error = find_error(line)
         if error in STATUSES or error in _OVERLOADED:
-            told.append(fault_of_status("mini-swe-agent", STATUSES.get(error, 500)))
+            told.append(error_of_status("mini-swe-agent", STATUSES.get(error, 500)))
         return told
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:

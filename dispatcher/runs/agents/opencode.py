@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import fault_of_status, fault_of_text
+from dispatcher.runs.agents.faults import error_of_status, error_of_text
 from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.telling import (
     DENIED,
@@ -65,7 +65,7 @@ class _OpenCodeTelling(Telling):
         """It tries a refused request again for minutes: only its own log tells."""
         del name
         found = _STREAM_ERROR.search(text)
-        return (fault_of_text("opencode", found[1]),) if found else ()
+        return (error_of_text("opencode", found[1]),) if found else ()
 
     def _session(self, session_id: str) -> list[Told]:
         if not session_id or self._session_id:
@@ -89,7 +89,7 @@ def _fault_of(error: dict[str, object]) -> Told:
     told = as_object(error.get("data"))
     said = as_text(told.get("message")) or as_text(error.get("name")) or "an error"
     status = as_count(told.get("statusCode"))
-    return fault_of_status("opencode", status, said) if status else fault_of_text("opencode", said)
+    return error_of_status("opencode", status, said) if status else error_of_text("opencode", said)
 
 
 def _denied_tool(tool: str, error: str) -> str:

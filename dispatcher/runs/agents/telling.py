@@ -6,19 +6,20 @@ A kind's `Telling` turns lines into `Told`; a `Story` adds them up. No dataclass
 import json
 from collections.abc import Iterable, Sequence
 
-SAID, TOOL, RESULT, SESSION, USAGE, FAULT, DENIED, PRINTED, ALIVE = (
+SAID, TOOL, RESULT, SESSION, USAGE, FAULT, LIMIT, DENIED, PRINTED, ALIVE = (
     "said",
     "tool",
     "result",
     "session",
     "usage",
     "fault",
+    "limit",
     "denied",
     "printed",
     "alive",
 )
 """What can be told: the model's words, a tool that it uses, what came of that, the session's name, the counts, a fault of the
-set-up, a tool that was denied, a line without a meaning, and a sign of life that is worth no line."""
+set-up, a limit that the work itself met, a tool that was denied, a line without a meaning, and a sign of life that is worth no line."""
 
 LOGIN, QUOTA, RATE_LIMIT, OVERLOAD, CRASH, SETTINGS = (
     "login",
@@ -31,7 +32,7 @@ LOGIN, QUOTA, RATE_LIMIT, OVERLOAD, CRASH, SETTINGS = (
 """The kinds of faults, as `core.faults` calls them; a test keeps the two equal."""
 
 _PROGRESS = frozenset({SAID, TOOL, RESULT, SESSION, USAGE, ALIVE})
-_MODEL_ANSWERED = frozenset({SAID, TOOL, USAGE})
+_MODEL_ANSWERED = frozenset({SAID, TOOL, USAGE, LIMIT})
 
 
 class Counts:
@@ -155,7 +156,7 @@ class Telling:
         return ()
 
     def find_final_text(self, log: str) -> str:
-        """What the agent said last: where an outcome may stand when it wrote no file. A fault that came after it takes it away."""
+        """What the agent said last: where an outcome may stand when it wrote no file. A fault or a limit that came after it takes it away."""
         story = Story()
         for line in log.splitlines():
             for told in self.read_line(line):
@@ -186,7 +187,7 @@ class Story:
         self._denied: list[str] = []
 
     def hear(self, told: Told) -> bool:
-        """Take one thing in; whether it changes what `as_fields` gives. Work that goes on takes a fault back."""
+        """Take one thing in; whether it changes what `as_fields` gives. Work that goes on, or meets a limit, takes a fault back."""
         before = self.as_fields()
         match told.what:
             case "usage":
@@ -197,6 +198,8 @@ class Story:
                 self.said = told.text or self.said
             case "fault":
                 self._fault, self.said = told, ""
+            case "limit":
+                self.said = ""
             case "denied":
                 self._denied.append(told.text)
             case _:
