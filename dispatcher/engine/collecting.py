@@ -34,6 +34,9 @@ SAYS_NOTHING = (RunDied, RunStalled, RunTimedOut, RunCancelled)
 LAST_WORDS = timedelta(seconds=60)
 """How long a run may take to end by itself once its outcome is there and its budget used up."""
 
+RELUCTANT_PAUSE = timedelta(seconds=60)
+"""How long a run that could not be dealt with is left alone."""
+
 SAID_ALL = "its outcome was there, and its budget used up"
 
 log = logging.getLogger(__name__)
@@ -46,16 +49,23 @@ class Collector:
         self._desk = desk
         self._watcher = watcher
         self._last_words_at: dict[str, datetime] = {}
+        self._again_at: dict[str, datetime] = {}
 
     def collect(self) -> None:
-        """Look at every live run once; one that cannot be read now is looked at again in the next tick."""
-        live = self._desk.journal.load_live_runs()
-        today = used_today(self._desk, self._desk.clock.now()) if live else {"": Usage()}
+        """Look at every live run once; one that cannot be dealt with now is told, and looked at again after a pause."""
+        now, live = self._desk.clock.now(), self._desk.journal.load_live_runs()
+        today = used_today(self._desk, now) if live else {"": Usage()}
+        self._again_at = {run_id: at for run_id, at in self._again_at.items() if at > now}
         for record in live:
+            if record.run.id in self._again_at:
+                continue
             try:
                 self._collect_one(record, today)
             except RetryLater as error:
+                # What would not die takes seconds to find out: in every tick, that would hold up all other tasks.
+                self._again_at[record.run.id] = now + RELUCTANT_PAUSE
                 log.warning("collect run=%s postponed: %s", record.run.id, error)
+                self._desk.note_once(f"collect {record.run.id}", str(error), record.task)
             except (JournalUnusable, BadCredential):
                 raise
             except DispatcherError as error:

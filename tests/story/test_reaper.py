@@ -134,7 +134,7 @@ def test_a_run_whose_folder_is_gone_ends_once_and_nothing_of_it_lives_on(office)
     office.worker(HANG)
     number = office.asks()
     office.settle(
-        until=lambda: office.has_live_run() and folder_of(office, office.run_ids()[0]).started.exists()
+        until=lambda: [one.state for one in office.engine.desk.journal.load_live_runs()] == ["running"]
     )
     (run,) = office.run_ids()
     mark = load_plan(folder_of(office, run)).mark
