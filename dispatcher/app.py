@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from dispatcher.config.settings import Settings
 from dispatcher.config.watch import ConfigFile
 from dispatcher.core.errors import BadConfig, BadCredential
-from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames, SandboxKind
+from dispatcher.core.rules import AgentText, HarvestLimits, LabelNames, RepoRules, SandboxKind, SandboxRules
 from dispatcher.core.unboxed import is_unboxed, warn_of_sandboxes
 from dispatcher.engine.agents import free_after_edit
 from dispatcher.engine.desk import Desk, EngineSettings
@@ -33,7 +33,7 @@ from dispatcher.runs.launch import RunSettings
 from dispatcher.runs.process_runs import ProcessRuns
 from dispatcher.runs.prompts import PromptBook, PromptFiles, find_shipped_prompts
 from dispatcher.runs.sandbox.border import Border
-from dispatcher.runs.sandbox.choice import choose_machine
+from dispatcher.runs.sandbox.choice import choose_box, choose_machine
 from dispatcher.runs.sandbox.grouping import find_grouping
 from dispatcher.runs.sandbox.trial import try_bwrap
 from dispatcher.runs.stored import StoredFolders
@@ -127,13 +127,26 @@ def can_sandbox(kind: SandboxKind) -> bool:
 
 def try_agent(settings: Settings, agent: str, *, live: bool) -> AgentTrial:
     """Look for an agent's program and login; with `live` ask it one line. Raises RetryLater, BadConfig."""
-    config = settings.agents[agent]
-    if not live:
-        return look_at_agent(config, os.environ)
+    config, uses = settings.agents[agent], _uses_of(settings, agent)
+    if not live or not uses:
+        copies_logins = bool(uses) and all(_is_boxed(rules.sandbox.for_role(role)) for rules, role in uses)
+        return look_at_agent(config, os.environ, copies_logins=copies_logins)
     make_state_dir(settings.state_dir)
     identity = GitIdentity("dispatcher", "dispatcher@localhost")
-    users = [repo for repo in settings.repos if any(agent in names for _, names in repo.agents)]
-    return ask_agent(config, users[0], RunSettings(settings.state_dir / "trials", identity), os.environ)
+    return ask_agent(config, uses[0][0], RunSettings(settings.state_dir / "trials", identity), os.environ)
+
+
+def _uses_of(settings: Settings, agent: str) -> tuple[tuple[RepoRules, str], ...]:
+    """The repositories and roles that name the agent; where none does, a label may choose it as a worker anywhere."""
+    named = tuple((repo, role) for repo in settings.repos for role, names in repo.agents if agent in names)
+    return named or tuple((repo, "worker") for repo in settings.repos)
+
+
+def _is_boxed(rules: SandboxRules) -> bool:
+    try:
+        return choose_box(rules) is not None
+    except BadConfig:
+        return False
 
 
 def find_sandbox_trouble() -> tuple[str, str] | None:

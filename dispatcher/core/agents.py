@@ -85,6 +85,11 @@ def candidates(
     return tuple(dict.fromkeys((*wish, *listed)))
 
 
+def with_own_table(agents: Mapping[str, AgentConfig]) -> tuple[str, ...]:
+    """Those that a table of the configuration describes: a label may choose them, though no role names them."""
+    return tuple(name for name, agent in agents.items() if agent != AgentConfig(name, name))
+
+
 def _are_of_one_vendor(one: AgentConfig, other: AgentConfig) -> bool:
     return vendor_of(one) == vendor_of(other)
 

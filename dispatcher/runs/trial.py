@@ -15,7 +15,7 @@ from dispatcher.core.faults import Fault, FaultKind
 from dispatcher.core.model import LiveRun, Role
 from dispatcher.core.outcomes import schema_for
 from dispatcher.core.rules import AgentConfig, RepoRules
-from dispatcher.ports import AgentTrial, RunOrder
+from dispatcher.ports import AgentTrial, RunOrder, RunReport
 from dispatcher.runs.agents.kind import AgentKind
 from dispatcher.runs.agents.registry import kind_named
 from dispatcher.runs.folder import RunFolder, load_tail, write_json, write_text
@@ -23,18 +23,22 @@ from dispatcher.runs.launch import IGNORED, Launch, RunSettings, launch
 from dispatcher.runs.plan import Plan, make_plan, save_plan
 from dispatcher.runs.reaping import kill_leftovers
 from dispatcher.runs.reports import report_of
+from dispatcher.runs.sandbox.logins import has_login_file
 
 PROMPT: Final = (
     "This is a trial of the set-up. Answer with the one word: ready. Use no tools and change nothing.\n"
 )
-_CREDENTIAL: Final = re.compile(r"KEY|TOKEN|OAUTH|CONFIG|_HOME$")
+_CREDENTIAL: Final = re.compile(r"KEY|TOKEN|OAUTH|CONFIG|CREDENTIAL|_HOME$")
 _VERSION_S: Final = 20
 _LIVE_S: Final = 120
 _LOOK_S: Final = 0.2
 
 
-def look_at_agent(config: AgentConfig, host: Mapping[str, str]) -> AgentTrial:
-    """Where its program is, which version, and whether a login is handed on; nothing is asked of a model."""
+def look_at_agent(config: AgentConfig, host: Mapping[str, str], *, copies_logins: bool = False) -> AgentTrial:
+    """Where its program is, which version, and whether a login is handed on; nothing is asked of a model.
+
+    `copies_logins`: its runs are in a sandbox, which gets a copy of the program's login file.
+    """
     kind = kind_named(config.kind)
     program = config.argv[0] if config.argv else (kind.name if config.kind != "command" else "")
     path = shutil.which(program, path=host.get("PATH")) or ""
@@ -44,7 +48,7 @@ def look_at_agent(config: AgentConfig, host: Mapping[str, str]) -> AgentTrial:
         wanted=program,
         version=_version(path) if path and config.kind != "command" else "",
         login_names=_credentials(kind),
-        has_login=_has_login(kind, config, host),
+        has_login=_has_login(kind, config, host, copies_logins=copies_logins),
     )
 
 
@@ -73,18 +77,20 @@ def ask_agent(
         while report.state == "running":
             wait(_LOOK_S)
             report = report_of(folder, plan.run_id)
-        said = kind_named(config.kind).tell({}).find_final_text(load_tail(folder.log, 100_000)).strip()
-        fault = report.fault or _fault_without_answer(report.ended_because, said, report.detail)
+        kind = kind_named(config.kind)
+        said = kind.tell(kind.hints_for(config)).find_final_text(load_tail(folder.log, 100_000)).strip()
+        fault = report.fault or _fault_without_answer(report, said)
         return replace(seen, answer=said, fault=fault, usage=report.usage)
     finally:
         kill_leftovers(folder, plan.mark)
         shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _fault_without_answer(because: str, said: str, detail: str) -> Fault | None:
-    if because != "exited":
-        return Fault(FaultKind.SETTINGS, f"no answer: {because} {detail}".strip())
-    return None if said else Fault(FaultKind.SETTINGS, "it ended without an answer")
+def _fault_without_answer(report: RunReport, said: str) -> Fault | None:
+    """Tokens are an answer too: of some programs nobody can tell their words from the rest of what they print."""
+    if report.ended_because != "exited":
+        return Fault(FaultKind.SETTINGS, f"no answer: {report.ended_because} {report.detail}".strip())
+    return None if said or report.usage.tokens else Fault(FaultKind.SETTINGS, "it ended without an answer")
 
 
 def _prepare(folder: RunFolder, order: RunOrder, config: AgentConfig) -> Plan:
@@ -122,12 +128,13 @@ def _credentials(kind: AgentKind) -> tuple[str, ...]:
     return tuple(name for name in kind.pass_env if _CREDENTIAL.search(name))
 
 
-def _has_login(kind: AgentKind, config: AgentConfig, host: Mapping[str, str]) -> bool | None:
-    """Whether one of them is there; None where nobody can know."""
+def _has_login(
+    kind: AgentKind, config: AgentConfig, host: Mapping[str, str], *, copies_logins: bool
+) -> bool | None:
+    """Whether one of them is there, or a login file that is copied; None where nobody can know."""
     names = _credentials(kind)
     if not names:
         return None
-    passed = {name for name in (*names, *config.pass_env) if host.get(name)} | {
-        name for name, _ in config.env
-    }
-    return bool(passed)
+    is_set = any(value and _CREDENTIAL.search(name) for name, value in config.env)
+    is_passed = any(host.get(name) for name in (*names, *config.pass_env))
+    return is_set or is_passed or (copies_logins and has_login_file(kind.logins, host))

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from dispatcher.config import Settings
+from dispatcher.core.agents import AGENT_LABEL, with_own_table
 from dispatcher.core.errors import DispatcherError, JournalUnusable, RetryLater
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.guarding import cure_guard, describe_guard
@@ -127,13 +128,8 @@ def examine_git() -> Finding:
 
 
 def examine_agents(parts: Parts, settings: Settings, *, live: bool) -> Iterator[Finding]:
-    """Try every agent that a repository uses: its program, its login, and with `live` one question."""
-    used: dict[str, list[str]] = {}
-    for repo in settings.repos:
-        for role, names in repo.agents:
-            for name in names:
-                used.setdefault(name, []).append(f"{role} of {repo.full_name}")
-    for name, roles in used.items():
+    """Try every agent that may get a run: its program, its login, and with `live` one question."""
+    for name, roles in _roles_of_agents(settings).items():
         try:
             tried = parts.try_agent(settings, name, live=live)
         except DispatcherError as error:
@@ -147,6 +143,16 @@ def examine_agents(parts: Parts, settings: Settings, *, live: bool) -> Iterator[
             yield Finding(f"price of {name}", Verdict.ODD, found, cure)
 
 
+def _roles_of_agents(settings: Settings) -> dict[str, list[str]]:
+    """Who is used as what; those that only a label leads to come last, without a role."""
+    used: dict[str, list[str]] = {}
+    for repo in settings.repos:
+        for role, names in repo.agents:
+            for name in names:
+                used.setdefault(name, []).append(f"{role} of {repo.full_name}")
+    return used | {name: [] for name in with_own_table(settings.agents) if name not in used}
+
+
 def tells_or_has_price(agent: AgentConfig, prices: Mapping[str, Price]) -> bool:
     """Whether the cost of its runs can be known."""
     return agent.kind not in REPORT_NO_COST or price_of(agent, prices) is not None
@@ -155,11 +161,7 @@ def tells_or_has_price(agent: AgentConfig, prices: Mapping[str, Price]) -> bool:
 def _judge_trial(tried: AgentTrial, roles: Sequence[str], *, live: bool) -> Finding:
     what = f"agent {tried.agent}"
     if not tried.program:
-        more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
-        cure = f"Install it, or name another agent in [agents] or [agent.{tried.agent}] argv."
-        return Finding(
-            what, Verdict.BAD, f"`{tried.wanted}` is not installed (needed as {roles[0]}{more})", cure
-        )
+        return _judge_missing(tried, roles)
     found = f"{tried.program}, {tried.version}" if tried.version else tried.program
     if tried.fault:
         later = not tried.fault.needs_person
@@ -170,12 +172,29 @@ def _judge_trial(tried: AgentTrial, roles: Sequence[str], *, live: bool) -> Find
             _CURES[tried.fault.kind],
         )
     if live:
-        cost = f", {render_usd(tried.usage.cost_usd)}" if tried.usage.cost_usd else ""
-        return Finding(what, Verdict.FINE, f'{found}: answered "{one_line(tried.answer, 60)}"{cost}')
+        return Finding(what, Verdict.FINE, f"{found}: {_render_answer(tried)}")
     if tried.has_login is False:
         cure = f"Set one of {', '.join(tried.login_names)} where the dispatcher runs; then `dispatcher doctor --live`."
         return Finding(what, Verdict.ODD, f"{found}: no login is handed to it", cure)
     return Finding(what, Verdict.FINE, found)
+
+
+def _judge_missing(tried: AgentTrial, roles: Sequence[str]) -> Finding:
+    """Nobody waits for a program that only a label would start."""
+    what, missing = f"agent {tried.agent}", f"`{tried.wanted}` is not installed"
+    if not roles:
+        cure = f"Install it, or take [agent.{tried.agent}] out of the configuration."
+        found = f"{missing} (needed where the label `{AGENT_LABEL}{tried.agent}` asks for it)"
+        return Finding(what, Verdict.ODD, found, cure)
+    more = f" and {len(roles) - 1} more" if len(roles) > 1 else ""
+    cure = f"Install it, or name another agent in [agents] or [agent.{tried.agent}] argv."
+    return Finding(what, Verdict.BAD, f"{missing} (needed as {roles[0]}{more})", cure)
+
+
+def _render_answer(tried: AgentTrial) -> str:
+    words = f' "{one_line(tried.answer, 60)}"' if tried.answer else f" with {tried.usage.tokens:,} tokens"
+    cost = f", {render_usd(tried.usage.cost_usd)}" if tried.usage.cost_usd else ""
+    return f"answered{words}{cost}"
 
 
 def examine_holds(parts: Parts, settings: Settings, now: datetime) -> Iterator[Finding]:

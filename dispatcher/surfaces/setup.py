@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dispatcher.config import Settings, load_settings
 from dispatcher.config.toml import render_toml
-from dispatcher.core.agents import AGENT_LABEL
+from dispatcher.core.agents import AGENT_LABEL, with_own_table
 from dispatcher.core.errors import DispatcherError
-from dispatcher.core.rules import AGENT_KINDS, AgentConfig, RepoRules
+from dispatcher.core.rules import AGENT_KINDS, RepoRules
 from dispatcher.surfaces.exits import UsageProblem
 from dispatcher.surfaces.parts import Parts
 from dispatcher.surfaces.screen import one_line
@@ -164,8 +164,7 @@ def _create_labels(
 def labels_of_agents(settings: Settings, rules: RepoRules) -> tuple[str, ...]:
     """`agent:<name>` for everyone who may be chosen by label: those with a table of their own, and those that the roles name."""
     named = [name for _, names in rules.agents for name in names]
-    described = [name for name, agent in settings.agents.items() if agent != AgentConfig(name, name)]
-    every = sorted({*named, *described})
+    every = sorted({*named, *with_own_table(settings.agents)})
     return tuple(AGENT_LABEL + name for name in every) if len(every) > 1 else ()
 
 

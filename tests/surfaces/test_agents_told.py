@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dispatcher import app
 from dispatcher.config import load_settings
 from dispatcher.core.agents import AgentHold
 from dispatcher.core.errors import BadConfig
 from dispatcher.core.events import Merged
 from dispatcher.core.faults import Fault, FaultKind
 from dispatcher.core.model import ItemKey, Stage, Task
+from dispatcher.core.rules import SandboxKind
 from dispatcher.core.usage import Usage
 from dispatcher.journal.store import SqlJournal
 from dispatcher.ports import AgentTrial, Decided
@@ -91,6 +93,53 @@ def test_what_a_live_agent_answers_is_told_with_its_cost(settings):
     )
     found = told(settings, live=True, claude=trial)
     assert (found.verdict, found.found) == (Verdict.FINE, '/usr/bin/claude: answered "ready", $0.02')
+
+
+def test_an_agent_whose_words_nobody_can_read_has_answered_with_its_tokens(settings):
+    trial = AgentTrial("claude", "/usr/bin/claude", "claude", usage=Usage(1200, 0, 34))
+    found = told(settings, live=True, claude=trial)
+    assert (found.verdict, found.found) == (Verdict.FINE, "/usr/bin/claude: answered with 1,234 tokens")
+
+
+@pytest.fixture
+def cheap(settings):
+    """The same configuration with one more agent, which no role names."""
+    file = settings.config_file
+    file.write_text(f'[agent.cheap]\nkind = "codex"\nargv = ["codex-mini"]\n{CONFIG}')
+    return load_settings(file, {"DISPATCHER_STATE_DIR": str(settings.state_dir)})
+
+
+def test_an_agent_that_only_a_label_leads_to_is_tried_as_well_and_is_no_need(cheap):
+    parts = Parts(claude=PROGRAM, codex=OTHER, cheap=AgentTrial("cheap", "", "codex-mini"))
+    findings = {one.what: one for one in examine_agents(parts, cheap, live=True)}
+    assert parts.asked == [("claude", True), ("codex", True), ("cheap", True)]
+    found = findings["agent cheap"]
+    assert found.verdict is Verdict.ODD
+    assert found.found == "`codex-mini` is not installed (needed where the label `agent:cheap` asks for it)"
+    assert findings["price of cheap"].verdict is Verdict.ODD
+
+
+def test_an_agent_that_no_repository_names_can_be_asked(cheap, monkeypatch):
+    asked = []
+    monkeypatch.setattr(app, "ask_agent", lambda config, rules, *_: asked.append((config, rules)) or OTHER)
+    assert app.try_agent(cheap, "cheap", live=True) is OTHER
+    assert [(config.name, rules.full_name) for config, rules in asked] == [("cheap", "acme/shop")]
+
+
+@pytest.mark.parametrize(("kind", "has_login"), [("none", False), ("auto", True)])
+def test_a_login_file_is_a_login_where_every_run_of_the_agent_is_in_a_sandbox(
+    cheap, monkeypatch, tmp_path, kind, has_login
+):
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "auth.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(app, "choose_box", lambda rules: None if rules.kind is SandboxKind.NONE else "a box")
+    (shop,) = cheap.repos
+    settings = replace(cheap, repos=(replace(shop, sandbox=replace(shop.sandbox, kind=SandboxKind(kind))),))
+    assert app.try_agent(settings, "codex", live=False).has_login is has_login
+    assert app.try_agent(settings, "cheap", live=False).has_login is has_login
 
 
 @pytest.mark.parametrize(

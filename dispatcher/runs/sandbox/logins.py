@@ -34,14 +34,22 @@ def copy_logins(
     changed: dict[str, str] = {}
     for login in logins:
         place = home / login.folder
-        there = Path(host.get(login.variable) or home_of_person(host) / login.folder)
         if login.variable in given:
             changed[login.variable] = str(place)
-        text = _load(there / login.file)
+        text = _load(_find(login, host))
         if text:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(place / login.file, text)
     return changed
+
+
+def has_login_file(logins: Iterable[Login], host: Mapping[str, str]) -> bool:
+    """Whether there is anything to copy."""
+    return any(_load(_find(login, host)) for login in logins)
+
+
+def _find(login: Login, host: Mapping[str, str]) -> Path:
+    return Path(host.get(login.variable) or home_of_person(host) / login.folder) / login.file
 
 
 def _load(path: Path) -> bytes:
