@@ -79,6 +79,10 @@ MINI_429 = [
     "│ ❱  311 │   │   raise RateLimitError(                                         │",
     "RateLimitError: litellm.RateLimitError: RateLimitError: OpenAIException - This ",
 ]
+MINI_QUOTA = [
+    "RateLimitError: litellm.RateLimitError: RateLimitError: OpenAIException - You ",
+    "exceeded your current quota, please check your plan and billing details.",
+]
 MINI_500 = ["InternalServerError: litellm.InternalServerError: InternalServerError: "]
 
 FAULTS = [
@@ -101,6 +105,7 @@ FAULTS = [
     ("aider", AIDER_401, FaultKind.LOGIN, "aider: 401 from the API"),
     ("aider", AIDER_429, FaultKind.RATE_LIMIT, "aider: 429 from the API"),
     ("mini-swe-agent", MINI_429, FaultKind.RATE_LIMIT, "mini-swe-agent: 429 from the API"),
+    ("mini-swe-agent", MINI_QUOTA, FaultKind.QUOTA, "mini-swe-agent: 429 from the API"),
     ("mini-swe-agent", MINI_500, FaultKind.OVERLOAD, "mini-swe-agent: 500 from the API"),
 ]
 
@@ -274,6 +279,18 @@ TOO_MUCH = [
             '{"type":"session.error","data":{"statusCode":400,"message":"This model\'s maximum context length is 128000 tokens."}}'
         ],
     ),
+    (
+        "aider",
+        [
+            "litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException - This model's maximum context length is 8192 tokens."
+        ],
+    ),
+    ("aider", ["litellm.BadRequestError: OpenAIException - odd"]),
+    ("mini-swe-agent", ["BadRequestError: litellm.BadRequestError: OpenAIException - odd"]),
+    (
+        "mini-swe-agent",
+        ["litellm.exceptions.ContextWindowExceededError: litellm.ContextWindowExceededError: it is full"],
+    ),
 ]
 
 
@@ -365,6 +382,66 @@ def test_codexs_refused_command_is_found_in_its_session_file() -> None:
     fault = story_of("codex", [], side=entry).fault
     assert fault is not None
     assert fault.text.startswith("codex: permission denied for a command (Read-only file system)")
+
+
+READ_ONLY = "touch: cannot touch 'a': Read-only file system"
+
+
+@pytest.mark.parametrize(
+    ("output", "is_refused"),
+    [
+        (READ_ONLY, True),
+        (json.dumps({"exit_code": 1, "output": f"line\n{READ_ONLY}\n"}), True),
+        (json.dumps({"output": READ_ONLY, "metadata": {"exit_code": 1}}), True),
+        (f"Exit code: 1\nWall time: 0.1 seconds\nOutput:\n{READ_ONLY}\n", True),
+        ("OSError: [Errno 30] Read-only file system: 'shop.py'", True),
+        ("bwrap: No permissions to create a new namespace", True),
+        (json.dumps({"exit_code": 0, "output": READ_ONLY}), False),
+        (f"Process exited with code 0\nOutput:\n{READ_ONLY}", False),
+        (json.dumps({"exit_code": 1, "output": f"{READ_ONLY}\n1 failed"}), False),
+        ("The image is mounted as a Read-only file system", False),
+        ("Read-only file systems: see bwrap: below", False),
+    ],
+)
+@pytest.mark.parametrize("is_list", [False, True])
+def test_only_the_last_line_of_a_command_that_failed_tells_of_codexs_sandbox(
+    output: str, is_refused: bool, is_list: bool
+) -> None:
+    told = [{"type": "input_text", "text": "Script completed\nOutput:\n"}, {"text": output}]
+    payload = {"type": "custom_tool_call_output", "output": told if is_list else output}
+    assert (story_of("codex", [], side=json.dumps({"payload": payload})).fault is not None) == is_refused
+
+
+@pytest.mark.parametrize("kind", ["aider", "mini-swe-agent"])
+def test_a_file_that_speaks_of_litellms_errors_is_no_error(kind: str) -> None:
+    lines = [
+        "    except litellm.AuthenticationError: # log in again",
+        "see litellm.RateLimitError: it is raised often",
+        "litellm.AuthenticationError",
+    ]
+    assert story_of(kind, lines).fault is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "answer"),
+    [
+        ("aider", AIDER_429, "Tokens: 1.1k sent, 10 received."),
+        ("mini-swe-agent", MINI_429, "mini-swe-agent (step 3, $0.01):"),
+    ],
+)
+def test_an_answer_after_an_error_that_passed_takes_it_back(kind: str, error: list[str], answer: str) -> None:
+    assert story_of(kind, [*error, answer]).fault is None
+    fault = story_of(kind, [answer, *error]).fault
+    assert fault is not None
+    assert fault.fault == FaultKind.RATE_LIMIT
+
+
+def test_what_stands_behind_an_error_of_mini_swe_agent_is_not_read_for_ever() -> None:
+    quota = "exceeded your current quota"
+    for between in ([""], ["odd"] * 6, ["mini-swe-agent (step 3, $0.01):", MINI_429[1], ""]):
+        fault = story_of("mini-swe-agent", [MINI_429[1], *between, quota]).fault
+        assert fault is not None
+        assert fault.fault == FaultKind.RATE_LIMIT
 
 
 def test_gemini_counts_each_answer_once_and_puts_pieces_together() -> None:

@@ -1,15 +1,16 @@
 """Aider, headless: `aider --message-file`, one request and its answer, written into files by itself."""
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import error_of_status, error_of_text
 from dispatcher.runs.agents.kind import AgentKind, Invocation, mentions_flag
-from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
+from dispatcher.runs.agents.litellm import OWN_PRICES, names_error, tell_error
 from dispatcher.runs.agents.telling import (
     PRINTED,
+    SAID,
     USAGE,
     Counts,
     SideFile,
@@ -25,6 +26,8 @@ from dispatcher.runs.folder import RunFolder
 
 _PROMPT = "aider-prompt.md"
 _USAGE_LOG = "aider-usage.jsonl"
+_ANSWERED = re.compile(r"Tokens: [\d.,]+[kM]? sent\b")
+"""What it prints behind each answer. Its usage log says the same, but not whether that was before or after an error."""
 _ABOUT_THE_OUTCOME = """
 
 ---
@@ -41,12 +44,10 @@ class _AiderTelling(Telling):
         self._counts = Counts()
 
     def read_line(self, line: str) -> Sequence[Told]:
+        if _ANSWERED.match(line):
+            return (Told(SAID, line),)
         told = [Told(PRINTED, line)] if line.strip() else []
-        error = find_error(line) if line.startswith("litellm.") else ""
-        if not error:
-            return told
-        status = STATUSES.get(error)
-        return [*told, error_of_status("aider", status, line) if status else error_of_text("aider", line)]
+        return [*told, tell_error("aider", line)] if names_error(line) else told
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         """A cost of 0 is what it says of a model without a price. It does not tell the cached tokens apart."""

@@ -1,6 +1,5 @@
 """Codex, headless: `codex exec --json` with the prompt on stdin."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from dispatcher.runs.agents.telling import (
     Told,
     as_count,
     as_object,
+    as_objects,
     as_text,
     parse_event,
     sum_counts,
@@ -31,8 +31,11 @@ from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 from dispatcher.runs.sandbox.logins import Login
 
-_REFUSED = re.compile(r"Read-only file system|bwrap: [^\"\\]{0,80}|rejected by (?:user|policy)[^\"\\]{0,40}")
+_REFUSED = re.compile(
+    r"(?<=[:\]] )Read-only file system(?=$|:)|^bwrap: [^\"\\]{0,80}|rejected by (?:user|policy)[^\"\\]{0,40}"
+)
 """How a command fails that the program's own sandbox refuses; its events do not show such a command."""
+_EXIT_CODE = re.compile(r"exit(?:ed with)? code:? (-?\d+)", re.IGNORECASE)
 
 
 class _CodexTelling(Telling):
@@ -63,8 +66,8 @@ class _CodexTelling(Telling):
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         payload = as_object((parse_event(text) or {}).get("payload"))
         if as_text(payload.get("type")).endswith("_call_output"):
-            refused = _REFUSED.search(json.dumps(payload.get("output")))
-            return (Told(DENIED, f"a command ({refused[0]})"),) if refused else ()
+            refused = next(filter(None, map(_refusal_in, _texts_of(payload.get("output")))), "")
+            return (Told(DENIED, f"a command ({refused})"),) if refused else ()
         totals = as_object(as_object(payload.get("info")).get("total_token_usage"))
         if payload.get("type") != "token_count" or not totals:
             return ()
@@ -81,6 +84,28 @@ class _CodexTelling(Telling):
         # A turn's totals are those of its whole thread: of a session that is gone on with, the past is not this run's.
         turns = self._turns - sum_counts(self._before.values())
         return Told(USAGE, counts=max(turns, in_sessions, key=lambda one: one.tokens))
+
+
+def _texts_of(output: object) -> list[str]:
+    return [as_text(output)] + [as_text(one.get("text")) for one in as_objects(output)]
+
+
+def _refusal_in(text: str) -> str:
+    """How a command's last line says that it was refused; "" for a command that succeeded: such a line is what it read somewhere."""
+    code, said = _split_output(text.strip())
+    refused = _REFUSED.search(said.rstrip().rpartition("\n")[2]) if code != 0 else None
+    return refused[0] if refused else ""
+
+
+def _split_output(text: str) -> tuple[int | None, str]:
+    """The exit code, where one is told, and what the command printed: an object, or lines with a head above them."""
+    done = parse_event(text)
+    if done is not None:
+        code = done.get("exit_code", as_object(done.get("metadata")).get("exit_code"))
+        return code if isinstance(code, int) else None, as_text(done.get("output"))
+    head, mark, said = text.partition("Output:\n")
+    found = _EXIT_CODE.search(head) if mark else None
+    return int(found[1]) if found else None, said if mark else text
 
 
 def _read_item(item: dict[str, object], *, is_done: bool) -> Sequence[Told]:

@@ -1,15 +1,16 @@
 """mini-swe-agent, headless: `mini-swe-agent --exit-immediately`, which keeps its whole trajectory in one JSON file."""
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
 from dispatcher.core.rules import AgentConfig
 from dispatcher.runs.agents import vendors
-from dispatcher.runs.agents.faults import error_of_status
 from dispatcher.runs.agents.kind import AgentKind, Invocation, as_argument, own_budget
-from dispatcher.runs.agents.litellm import OWN_PRICES, STATUSES, find_error
+from dispatcher.runs.agents.litellm import OWN_PRICES, names_error, tell_error
 from dispatcher.runs.agents.telling import (
     PRINTED,
+    SAID,
     USAGE,
     Counts,
     SideFile,
@@ -26,18 +27,33 @@ from dispatcher.runs.agents.vendors import Vendor
 from dispatcher.runs.folder import RunFolder
 
 _TRAJECTORY = "trajectory.json"
-_OVERLOADED = frozenset({"InternalServerError", "ServiceUnavailableError", "APIConnectionError"})
+_ANSWERED = re.compile(r"mini-swe-agent \(step \d+, \$[\d.]+\):")
+"""What it prints above each answer. Its trajectory does not say whether an answer was before or after an error."""
+_ERROR_LINES = 6
 
 
 class _MiniTelling(Telling):
+    """What it prints is broken into lines of a terminal's width, an error too: its words are read on as they come."""
+
     has_stream = False
 
+    def __init__(self) -> None:
+        self._error: list[str] = []
+
     def read_line(self, line: str) -> Sequence[Told]:
+        if _ANSWERED.match(line):
+            self._error = []
+            return (Told(SAID, line),)
         told = [Told(PRINTED, line)] if line.strip() else []
-        error = find_error(line)
-        if error in STATUSES or error in _OVERLOADED:
-            told.append(error_of_status("mini-swe-agent", STATUSES.get(error, 500)))
-        return told
+        self._error = self._go_on(line)
+        return [*told, tell_error("mini-swe-agent", " ".join(self._error))] if self._error else told
+
+    def _go_on(self, line: str) -> list[str]:
+        """The lines of the error that `line` belongs to; none when it belongs to none."""
+        if names_error(line):
+            return [line]
+        is_more = self._error and line.strip() and len(self._error) < _ERROR_LINES
+        return [*self._error, line] if is_more else []
 
     def read_side_file(self, name: str, text: str) -> Sequence[Told]:
         """A price of 0 is what it says of a model that it knows no price of."""
