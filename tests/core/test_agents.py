@@ -5,7 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.core.agents import AgentHold, candidates, choose_agent, hold_after, vendor_of
+from dispatcher.core.agents import (
+    AgentHold,
+    candidates,
+    choose_agent,
+    hold_after,
+    vendor_of,
+    with_own_table,
+)
 from dispatcher.core.faults import Fault, FaultKind
 from dispatcher.core.model import Hold, HoldKind, LabelEvent, Role, Stage
 from dispatcher.core.observe import people_to_judge
@@ -217,3 +224,11 @@ def test_a_later_word_may_only_make_the_wait_longer():
 def test_another_trouble_begins_with_a_short_pause_again():
     before = replace(held("claude", 0), times=4)
     assert hold_after(Fault(FaultKind.OVERLOAD, "529"), "claude", before, NOW).times == 1
+
+
+def test_agents_with_a_table_of_their_own_are_those_that_say_more_than_a_kind_does():
+    agents = {
+        "claude": AgentConfig("claude", "claude"),
+        "cheap": AgentConfig("cheap", "claude", model="haiku"),
+    }
+    assert with_own_table(agents) == ("cheap",)

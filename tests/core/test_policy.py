@@ -16,6 +16,7 @@ from dispatcher.core.policy import (
     choose_next,
     claim_covers_run,
     claim_lasts,
+    is_named,
     limit_reached,
     may_ask,
     teams_of,
@@ -37,6 +38,19 @@ SOON = NOW + timedelta(minutes=5)
 
 
 # ---------------------------------------------------------------- who may ask
+
+
+@pytest.mark.parametrize(
+    ("person", "users", "bots", "named"),
+    [
+        (Person(1, "Anna"), ("anna", "@acme/core"), (), True),
+        (Person(1, "anna"), ("ben",), ("anna",), False),
+        (Person(7, "helper[bot]", is_bot=True), (), ("Helper",), True),
+        (Person(7, "helper[bot]", is_bot=True), ("helper",), (), False),
+    ],
+)
+def test_people_and_bots_are_named_in_lists_of_their_own(person, users, bots, named):
+    assert is_named(person, replace(SHOP, allowed_users=users, allowed_bots=bots)) is named
 
 
 @pytest.mark.parametrize(("permission", "may"), [(p, p.allows_write) for p in Permission])
