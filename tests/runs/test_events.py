@@ -5,6 +5,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dispatcher.core.faults import FaultKind
 from dispatcher.core.rules import AgentConfig, EventFormat, StreamRules
 from dispatcher.core.usage import Usage
@@ -58,6 +60,7 @@ def test_silence_is_measured_on_events_not_on_noise(desk: Desk, tmp_path: Path) 
     assert report.fault is not None
 
 
+@pytest.mark.long
 def test_events_keep_a_run_alive(desk: Desk, tmp_path: Path) -> None:
     desk.silence_s = 1.5
     script = (
@@ -68,6 +71,7 @@ def test_events_keep_a_run_alive(desk: Desk, tmp_path: Path) -> None:
     assert desk.finished().ended_because == "exited"
 
 
+@pytest.mark.long
 def test_a_program_without_a_stream_is_alive_while_files_change(desk: Desk) -> None:
     desk.silence_s = 1.0
     desk.shell("i=0; while [ $i -lt 20 ]; do echo $i > work; sleep 0.15; i=$((i+1)); done")

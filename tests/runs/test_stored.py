@@ -76,6 +76,7 @@ def test_an_interrupted_removal_is_finished_and_never_taken_for_a_run(desk: Desk
     assert not aside.exists()
 
 
+@pytest.mark.long
 def test_trees_that_are_locked_or_very_deep_go_as_well(desk: Desk) -> None:
     desk.shell(
         "mkdir -p locked/in; echo x > locked/in/file; chmod -R a-rwx locked; "

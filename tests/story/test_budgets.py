@@ -9,6 +9,8 @@ from dispatcher.core.rules import Caps, Limits, Price
 from tests.story.office import APPROVE, DONE, SHOP, adds, writes
 from tests.story.test_agents_that_cannot_work import tells
 
+pytestmark = pytest.mark.long
+
 PRICE = Price(input_usd=10.0, cached_usd=1.0, output_usd=50.0)
 
 

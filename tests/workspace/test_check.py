@@ -124,6 +124,7 @@ print("left a daemon behind", flush=True)
 """
 
 
+@pytest.mark.samples(1)
 @pytest.mark.parametrize("then", ["", "time.sleep(600)"], ids=["and ends", "and goes on for ever"])
 def test_a_daemon_that_a_check_leaves_behind_dies_with_it(shop, then, mark):
     shop.check_with("python3", "-c", DAEMON % (mark, then), limit_s=1 if then else 60)
