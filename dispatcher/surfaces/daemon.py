@@ -50,6 +50,10 @@ def _leaving_politely() -> Iterator[Callable[[], bool]]:
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield lambda: asked
+    except Exception:
+        if asked:  # raised in the middle of somebody else's code, the exit may come out as another error
+            raise SystemExit(0) from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -665,6 +665,22 @@ def test_a_signal_that_comes_while_an_object_is_cleared_up_is_not_forgotten(desk
     assert (ended.exit_code, desk.parts.ticks, desk.parts.was_closed) == (0, 0, True)
 
 
+def test_a_signal_that_comes_out_as_another_error_is_a_polite_end_all_the_same(desk):
+    def start(settings):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit:
+            raise AssertionError from None
+
+    desk.parts.build_engine = start
+    assert (desk.run("run").exit_code, desk.parts.ticks) == (0, 0)
+
+
+def test_an_error_without_a_signal_is_told(desk):
+    desk.parts.build_engine = lambda settings: 1 / 0
+    assert desk.run("run").exit_code == 1
+
+
 def test_run_and_once_let_go_of_everything(desk):
     assert desk.run("once").exit_code == 0
     assert "Working for acme/shop" in desk.run("run").stdout
