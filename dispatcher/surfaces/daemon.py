@@ -16,12 +16,11 @@ def run_daemon(parts: Parts, settings: Settings, screen: Screen) -> None:
     with _leaving_politely() as was_asked, closing(parts.build_engine(settings)) as engine:
         with suppress(RetryLater):
             _try_credential(parts, settings)
-        if was_asked():
-            return
         screen.show(
             f"Working for {_repos(settings)}; state in {settings.state_dir}. Stop with Ctrl-C: runs go on."
         )
-        engine.run()
+        if not was_asked():
+            engine.run()
 
 
 def run_once(parts: Parts, settings: Settings, screen: Screen) -> None:
